@@ -1,0 +1,103 @@
+"""Clean every notebook, then generate rgg_shared/ and tests/test_*.py from the library's notebooks.
+
+    python notebooks/library/export.py           write
+    python notebooks/library/export.py --check   write nothing, exit 1 and name what has drifted
+"""
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbdev.clean import clean_nb
+from nbdev.export import nb_export
+from nbdev.maker import ModuleMaker
+from nbdev.process import NBProcessor
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class ExportTests:
+    "The nbdev processor that collects the cells marked `#| test`."
+    def begin(self): self.cells, self.module = [], None
+    def _default_exp_(self, cell, module): self.module = module
+    def _test_(self, cell): self.cells.append(cell)
+
+
+def clean(path):
+    "Rewrite the notebook at `path` without outputs, execution counts or metadata, but with its tags."
+    nb = nbformat.read(path, as_version=4)
+    clean_nb(nb, allowed_cell_metadata_keys=["tags"])
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    path.write_text(nbformat.writes(nb) + "\n", encoding="utf-8")
+
+
+def export(path):
+    "Write the module and the tests of the library notebook at `path`."
+    nb_export(path, lib_path="rgg_shared")
+    tests = ExportTests()
+    NBProcessor(path, [tests]).process()
+    if tests.cells:
+        ModuleMaker(dest="tests", name=f"test_{tests.module}", nb_path=path, parse=False).make(tests.cells)
+
+
+def build():
+    "Clean and export the tree below the working directory."
+    for path in sorted(Path("notebooks").rglob("*.ipynb")):
+        if ".ipynb_checkpoints" not in path.parts:
+            clean(path)
+    generated = [*Path("rgg_shared").glob("*.py"), *Path("tests").glob("test_*.py")]
+    for path in generated:
+        if path.name != "__init__.py":
+            path.unlink()
+    for path in sorted(Path("notebooks/library").glob("*.ipynb")):
+        export(path)
+
+
+def snapshot(root):
+    "Return `{relative path: bytes}` of everything `build` may touch below `root`."
+    files = [*root.glob("notebooks/**/*.ipynb"), *root.glob("rgg_shared/*.py"), *root.glob("tests/test_*.py")]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files if ".ipynb_checkpoints" not in path.parts}
+
+
+def untagged(root):
+    "Return the stage notebooks that lack exactly one cell tagged `parameters`."
+    def count(path):
+        nb = nbformat.read(path, as_version=4)
+        return sum("parameters" in cell.metadata.get("tags", []) for cell in nb.cells)
+    return [path.relative_to(root).as_posix() for path in sorted(root.glob("notebooks/*.ipynb")) if count(path) != 1]
+
+
+def drift():
+    "Return one sentence for each file that differs from what a clean export would leave."
+    before = snapshot(ROOT)
+    with tempfile.TemporaryDirectory() as copy:
+        for name in ("notebooks", "rgg_shared", "tests"):
+            shutil.copytree(ROOT / name, Path(copy) / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+        shutil.copy(ROOT / "settings.ini", copy)
+        os.chdir(copy)
+        build()
+        os.chdir(ROOT)
+        after = snapshot(Path(copy))
+    found = [f"{name}: differs from a clean export; run `make export`" for name in sorted(before.keys() | after.keys())
+             if before.get(name) != after.get(name)]
+    return found + [f"{name}: needs exactly one cell tagged `parameters`" for name in untagged(ROOT)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the tree is not what export would leave")
+    if parser.parse_args().check:
+        found = drift()
+        print("\n".join(found) or "notebooks and generated code agree")
+        sys.exit(bool(found))
+    os.chdir(ROOT)
+    build()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Hand the metadata of settings.ini, the only place for it, to setuptools."""
+from configparser import ConfigParser
+from pathlib import Path
+
+from setuptools import setup
+
+config = ConfigParser(delimiters=["="])
+config.read(Path(__file__).with_name("settings.ini"), encoding="utf-8")
+cfg = config["DEFAULT"]
+
+
+def lines(key):
+    return [line for line in cfg[key].splitlines() if line]
+
+
+setup(
+    name=cfg["lib_name"],
+    version=cfg["version"],
+    description=cfg["description"],
+    keywords=cfg["keywords"],
+    license="Apache-2.0",
+    packages=["rgg_shared"],
+    python_requires=f">={cfg['min_python']},<3.13",
+    install_requires=lines("requirements"),
+    extras_require={"dev": lines("dev_requirements")},
+    entry_points={"console_scripts": lines("console_scripts")},
+)
