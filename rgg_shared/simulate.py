@@ -302,8 +302,8 @@ def with_carts_and_purchases(
     "The views, and the carts and purchases `(row, item, time, kind)` that follow from them; kind 0, 1, 2."
     keys = session[views["row"]], views["time"].to_numpy()
     urge = normal(config.seed, "urge", keys[0])
-    carted = uniform(config.seed, "cart", *keys) < expit(-3.2 + 0.9 * urge + 0.9 * views["match"])
-    bought = carted & (uniform(config.seed, "buy", *keys) < expit(-0.6 + 0.8 * urge + 0.5 * views["match"]))
+    carted = uniform(config.seed, "cart", *keys) < expit(-3.5 + 0.9 * urge + 0.9 * views["match"])
+    bought = carted & (uniform(config.seed, "buy", *keys) < expit(-1.2 + 0.9 * urge + 0.5 * views["match"]))
     cart_time = views["time"] + ((4 - 8 * np.log(uniform(config.seed, "cart time", *keys))) * 1e6).astype(np.int64)
     wait = 30 - 150 * np.log(uniform(config.seed, "buy time", *keys))
     buy_time = cart_time + (wait * 1e6).astype(np.int64)
@@ -328,7 +328,11 @@ def session_block(config: ShopConfig, day: int, session: np.ndarray) -> pd.DataF
     })
 
 # %% ../notebooks/library/01_simulate.ipynb #83856b52
-def clicks(spark: SparkSession, config: ShopConfig) -> DataFrame:
+def clicks(
+    spark: SparkSession,  # the session
+    config: ShopConfig,  # the shop
+    partitions: int | None = None,  # tasks that share the work; default: as many as Spark has cores
+) -> DataFrame:
     "`events(session_id, member_id, item_id, event_type, event_time, shop, device)`, lazily; device is a session context."
     size = int(np.clip(2**20 // ((SALE_DAYS + 1) * config.items_per_day), 16, 1000))
     blocks_a_day = -(-config.sessions_per_day // size)
@@ -341,7 +345,7 @@ def clicks(spark: SparkSession, config: ShopConfig) -> DataFrame:
                 yield session_block(config, day, day * config.sessions_per_day + within)
 
     schema = "session_id string, member_id string, item_id string, event_type string, time long, shop string, device string"
-    made = spark.range(config.days * blocks_a_day).mapInPandas(rows, schema)
+    made = spark.range(0, config.days * blocks_a_day, numPartitions=partitions).mapInPandas(rows, schema)
     return made.withColumn("event_time", F.timestamp_micros("time")).select(
         "session_id", "member_id", "item_id", "event_type", "event_time", "shop", "device")
 

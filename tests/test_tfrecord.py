@@ -63,7 +63,7 @@ def test_a_slice_of_a_batch_encodes_the_rows_of_the_slice_only():
 
 # %% ../notebooks/library/03_tfrecord.ipynb #c1d54c46
 def test_numbers_that_another_program_wrote_unpacked_are_read():
-    unpacked = bytes.fromhex("0a0f 0a0d 0a0178 1208 1a06 0807 08ac02 0801".replace(" ", ""))
+    unpacked = bytes.fromhex("0a10 0a0e 0a0178 1209 1a07 0807 08ac02 0801")
     feature = tfrecord.features_of(T.StructType.fromDDL("x array<bigint>"))
     assert tfrecord.decode([unpacked], feature, "here").to_pylist() == [{"x": [7, 300, 1]}]
 
@@ -96,3 +96,320 @@ def test_a_cut_file_is_found(tmp_path, length):
     (tmp_path / "shard").write_bytes(bytes(tfrecord.frame(pa.array([b"good"], pa.large_binary())))[:length])
     with pytest.raises(UserError, match="cut short .* at record 1"):
         local(tmp_path / "shard")
+
+# %% ../notebooks/library/03_tfrecord.ipynb #7c27d6a0
+EVERY_TYPE = """boolean boolean, byte tinyint, short smallint, int int, long bigint, float float, double double,
+    string string, binary binary, date date, timestamp timestamp, local timestamp_ntz,
+    flags array<boolean>, ints array<int>, longs array<bigint>, floats array<float>, doubles array<double>,
+    strings array<string>, binaries array<binary>, dates array<date>, timestamps array<timestamp>"""
+
+
+def rows_of_every_type():
+    day, at = dt.date(1969, 12, 31), dt.datetime(2024, 2, 29, 23, 59, 59, 999999)
+    full = (True, -128, -32768, -(2**31), -(2**63), 0.5, 0.25, "zürich 🛒\0", b"\xff\x00", day, at, at,
+            [True, False], [1, -1], [2**63 - 1, 0, 300], [-0.5, math.inf], [1.5], ["", "é"], [b"", b"\x80"], [day], [at, at])
+    empty = (False, 0, 0, 0, 0, 0.0, 0.0, "", b"", dt.date(1970, 1, 1), at, at) + ([],) * 9
+    return [full, empty, (None,) * 21]
+
+
+@pytest.fixture
+def every_type(spark):
+    return spark.createDataFrame(rows_of_every_type(), EVERY_TYPE).coalesce(1)
+
+
+def load(spark, path):
+    return spark.read.format("tfrecord").load(str(path))
+
+
+def ids(spark, path):
+    return sorted(row.id for row in load(spark, path).select("id").collect())
+
+
+def test_every_type_comes_back_with_nulls_and_empty_lists(spark, every_type, tmp_path):
+    save(every_type, str(tmp_path))
+    back = load(spark, tmp_path)
+    assert back.schema == every_type.schema
+    assert back.collect() == every_type.collect()
+
+# %% ../notebooks/library/03_tfrecord.ipynb #48c13d99
+def test_tensorflow_reads_the_values_that_spark_wrote(every_type, tmp_path):
+    import tensorflow as tf
+    contract = save(every_type, str(tmp_path))
+    records = list(tf.data.TFRecordDataset([str(tmp_path / shard.name) for shard in contract.shards]))
+    assert len(records) == 3
+    epoch = dt.datetime(1970, 1, 1)
+    for record, row in zip(records, rows_of_every_type()):
+        found = tf.train.Example.FromString(record.numpy()).features.feature
+        assert {f.name for f, value in zip(contract.features, row) if value is not None} == set(found)
+        for feature, value in zip(contract.features, row):
+            values = [] if value is None else value if isinstance(value, list) else [value]
+            values = [(v - epoch) // dt.timedelta(microseconds=1) if isinstance(v, dt.datetime) else
+                      (v - epoch.date()).days if isinstance(v, dt.date) else
+                      v.encode() if isinstance(v, str) else v for v in values]
+            parser = {feature.name: tf.io.RaggedFeature(tf.dtypes.as_dtype(feature.dtype))}
+            assert tf.io.parse_single_example(record, parser)[feature.name].numpy().tolist() == values
+
+
+def test_a_double_is_narrowed_with_a_warning_that_names_the_column(spark, tmp_path):
+    schema = T.StructType.fromDDL("price double, prices array<double>, score float")
+    with pytest.warns(UserWarning, match="float32.*: `price`, `prices`"):
+        TFRecordDataSource({"path": str(tmp_path)}).writer(schema, True)
+
+# %% ../notebooks/library/03_tfrecord.ipynb #133245fa
+def write_with_tensorflow(path, *examples):
+    "A shard of Examples made by TensorFlow from `{name: ('int64_list', values)}`."
+    import tensorflow as tf
+    lists = {"int64_list": tf.train.Int64List, "float_list": tf.train.FloatList, "bytes_list": tf.train.BytesList}
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for example in examples:
+            features = {name: tf.train.Feature(**{kind: lists[kind](value=values)}) if kind else tf.train.Feature()
+                        for name, (kind, values) in example.items()}
+            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+
+
+def test_shards_written_by_tensorflow_are_read_and_their_schema_guessed(spark, tmp_path):
+    write_with_tensorflow(tmp_path / "train-00000-of-00002", {
+        "id": ("int64_list", [-5]), "tags": ("bytes_list", ["é".encode()]), "x": ("float_list", [0.5]),
+        "blob": ("bytes_list", [b"\xff"]), "unset": (None, [])})
+    write_with_tensorflow(tmp_path / "train-00001-of-00002", {"id": ("int64_list", [7]), "tags": ("bytes_list", [])})
+    back = load(spark, tmp_path)
+    assert back.schema == T.StructType.fromDDL("blob binary, id bigint, tags array<string>, x float")
+    assert sorted(back.collect(), key=lambda row: row.id) == [(b"\xff", -5, ["é"], 0.5), (None, 7, [], None)]
+    given = spark.read.format("tfrecord").schema("id int, absent string").load(str(tmp_path / "train-00000-of-00002"))
+    assert given.collect() == [(-5, None)]
+
+
+@pytest.mark.parametrize("ddl, sentence", [
+    ("id string", "feature `id` is a int64_list, but string is expected"),
+    ("id tinyint", "feature `id` does not fit into tinyint"),
+    ("many bigint", "feature `many` has 2 values in a record.*read it as array<bigint>"),
+    ("blob string", "feature `blob` does not fit into string"),
+])
+def test_a_schema_that_the_data_does_not_fit_is_refused_by_name(spark, tmp_path, ddl, sentence):
+    write_with_tensorflow(tmp_path / "shard", {
+        "id": ("int64_list", [300]), "many": ("int64_list", [1, 2]), "blob": ("bytes_list", [b"\xff"])})
+    with pytest.raises(Exception, match="shard: " + sentence):
+        spark.read.format("tfrecord").schema(ddl).load(str(tmp_path)).collect()
+
+
+def test_shards_whose_features_differ_in_kind_are_refused(tmp_path):
+    write_with_tensorflow(tmp_path / "a", {"x": ("int64_list", [1])})
+    write_with_tensorflow(tmp_path / "b", {"x": ("float_list", [1.0])})
+    with pytest.raises(UserError, match="feature `x` is a float_list here and a int64_list there"):
+        infer(str(tmp_path))
+
+# %% ../notebooks/library/03_tfrecord.ipynb #eb4fea7a
+def test_the_contract_says_what_was_written_and_a_rewrite_has_the_same_digest(spark, tmp_path):
+    df = spark.range(100, numPartitions=3).selectExpr("id", "array(cast(id as string)) AS words")
+    first = save(df, str(tmp_path), info={"vocabulary": "9f"})
+    assert [(f.name, f.dtype, f.shape, f.spark_type, f.nullable) for f in first.features] == [
+        ("id", "int64", (), "bigint", False), ("words", "string", (None,), "array<string>", False)]
+    assert (first.rows, len(first.shards), first.info) == (100, 3, {"vocabulary": "9f"})
+    for shard in first.shards:
+        assert shard.name.startswith("part-0000") and shard.name.endswith(".tfrecord")
+        assert hashlib.sha256((tmp_path / shard.name).read_bytes()).hexdigest() == shard.sha256
+    content = json.loads((tmp_path / "contract.json").read_text())
+    assert (content["rows"], content["digest"]) == (100, first.digest)
+
+    second = save(df, str(tmp_path), "overwrite")
+    assert {*first.shards}.isdisjoint(second.shards)
+    assert second.digest == first.digest
+    assert save(df.where("id <> 5"), str(tmp_path), "overwrite").digest != first.digest
+    assert len(list(tmp_path.iterdir())) == 3 + 2
+
+
+def test_a_partition_without_rows_leaves_no_shard(spark, tmp_path):
+    assert len(save(spark.range(10, numPartitions=4).where("id < 5"), str(tmp_path / "some")).shards) == 2
+    assert save(spark.range(10).where("id < 0"), str(tmp_path / "none")).shards == ()
+    assert load(spark, tmp_path / "none").collect() == []
+
+# %% ../notebooks/library/03_tfrecord.ipynb #a16d60af
+def test_a_write_that_fails_leaves_the_old_rows_and_nothing_else(spark, tmp_path):
+    @F.udf("long")
+    def fails_late(x):
+        if x == 4000:
+            raise RuntimeError("row 4000")
+        return x
+
+    save(spark.range(3), str(tmp_path / "old"), info={"run": 1})
+    before = {p.name for p in (tmp_path / "old").iterdir()}
+    bad = spark.range(5000, numPartitions=2).select(fails_late("id").alias("id"))
+    for mode in ("overwrite", "append"):
+        with pytest.raises(Exception, match="row 4000"):
+            save(bad, str(tmp_path / "old"), mode)
+    assert {p.name for p in (tmp_path / "old").iterdir()} == before
+    assert ids(spark, tmp_path / "old") == [0, 1, 2]
+    with pytest.raises(Exception, match="row 4000"):
+        save(bad, str(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_overwrite_removes_the_remains_of_a_killed_write_but_nothing_it_did_not_write(spark, tmp_path):
+    save(spark.range(3), str(tmp_path))
+    (tmp_path / "_temporary-killed").mkdir()
+    (tmp_path / "part-00000-uncommitted.tfrecord").write_bytes(b"half")
+    (tmp_path / "README").write_text("mine")
+    assert ids(spark, tmp_path) == [0, 1, 2]
+    contract = save(spark.range(2), str(tmp_path), "overwrite")
+    expected = {"README", "_SUCCESS", "contract.json", *(shard.name for shard in contract.shards)}
+    assert {p.name for p in tmp_path.iterdir()} == expected
+
+
+def test_a_table_can_overwrite_the_shards_it_is_read_from(spark, tmp_path):
+    save(spark.range(5), str(tmp_path))
+    save(load(spark, tmp_path).where("id > 2"), str(tmp_path), "overwrite")
+    assert ids(spark, tmp_path) == [3, 4]
+
+# %% ../notebooks/library/03_tfrecord.ipynb #1e74751e
+def test_append_adds_rows_to_the_contract_and_refuses_other_features(spark, tmp_path):
+    save(spark.range(3), str(tmp_path), "append", {"day": 1, "shop": "a"})
+    contract = save(spark.range(3, 5), str(tmp_path), "append", {"day": 2})
+    assert (contract.rows, contract.info) == (5, {"day": 2, "shop": "a"})
+    assert ids(spark, tmp_path) == [0, 1, 2, 3, 4]
+    with pytest.raises(Exception, match="Feature `id` is bigint in the examples there are, but string in the rows"):
+        save(spark.range(1).selectExpr("string(id) AS id"), str(tmp_path), "append")
+    with pytest.raises(Exception, match="Feature `x` is absent in the examples there are, but int in the rows"):
+        save(spark.range(1).selectExpr("id", "1 AS x"), str(tmp_path), "append")
+    assert not save(spark.sql("SELECT cast(NULL AS bigint) AS id"), str(tmp_path), "append").features[0].nullable is False
+    assert load(spark, tmp_path).where("id IS NULL").count() == 1
+
+
+def test_the_mode_error_refuses_to_touch_what_is_there(spark, tmp_path):
+    save(spark.range(3), str(tmp_path / "x"))
+    with pytest.raises(UserError, match="x is there already; write with mode"):
+        save(spark.range(1), str(tmp_path / "x"))
+    with pytest.raises(UserError, match="The mode is `ignore`"):
+        save(spark.range(1), str(tmp_path / "x"), "ignore")
+    assert ids(spark, tmp_path / "x") == [0, 1, 2]
+
+
+def test_wrong_paths_options_and_rows_are_told_in_a_sentence(spark, tmp_path):
+    with pytest.raises(Exception, match="nowhere does not exist; write the examples first, or correct the path"):
+        load(spark, tmp_path / "nowhere")
+    with pytest.raises(Exception, match="holds no shards"):
+        load(spark, tmp_path)
+    with pytest.raises(Exception, match="needs the path of a folder"):
+        spark.read.format("tfrecord").load()
+    with pytest.raises(Exception, match="has to be a JSON object"):
+        spark.range(1).write.format("tfrecord").mode("append").option("contract", "day 1").save(str(tmp_path))
+    with pytest.raises(Exception, match="Column `ids` holds an array with a null in it"):
+        save(spark.sql("SELECT array(1, NULL) AS ids"), str(tmp_path))
+    with pytest.raises(Exception, match="cannot be reached from here"):
+        save(spark.range(1), "nosuch://bucket/x")
+    contract = save(spark.range(1), str(tmp_path))
+    (tmp_path / contract.shards[0].name).unlink()
+    with pytest.raises(Exception, match="is missing, though contract.json lists it"):
+        load(spark, tmp_path).collect()
+
+# %% ../notebooks/library/03_tfrecord.ipynb #80bba1bb
+CLUSTER = """
+import sys
+from rgg_shared import tfrecord
+from rgg_shared.runtime import get_spark
+spark = get_spark("cluster", master="local-cluster[2,1,1024]", conf={"spark.ui.enabled": "false"})
+contract = tfrecord.save(spark.range(1000, numPartitions=2), sys.argv[1])
+total = spark.read.format("tfrecord").load(sys.argv[1]).selectExpr("sum(id)").first()[0]
+print("RESULT", contract.rows, len(contract.shards), total)
+spark.stop()
+"""
+
+
+def test_executors_in_processes_of_their_own_write_and_read_without_tensorflow(tmp_path):
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('neither driver nor executor may import TensorFlow')")
+    folders = os.pathsep.join([str(tmp_path), str(Path(tfrecord.__file__).parents[1])])
+    environment = os.environ | {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": folders}
+    done = subprocess.run([sys.executable, "-c", CLUSTER, str(tmp_path / "x")], env=environment, timeout=120,
+                          capture_output=True, text=True)
+    assert "RESULT 1000 2 499500" in done.stdout, done.stderr[-3000:]
+
+# %% ../notebooks/library/03_tfrecord.ipynb #9c32efad
+@pytest.fixture(scope="module")
+def examples(spark, tmp_path_factory):
+    "A hundred Examples in four shards: `id`, `ids` (id % 4 times the id) and `shop`, absent where id % 3 is 0."
+    path = str(tmp_path_factory.mktemp("examples") / "x")
+    save(spark.range(100, numPartitions=4).select(
+        "id", F.array_repeat("id", (F.col("id") % 4).cast("int")).alias("ids"),
+        F.when(F.col("id") % 3 > 0, F.concat(F.lit("ü"), "id")).alias("shop")), path)
+    return path
+
+
+def id_order(*args, **options):
+    return [int(id) for batch in dataset(*args, batch_size=7, **options) for id in batch["id"]]
+
+
+def test_a_batch_is_padded_to_its_longest_list_and_absent_scalars_get_the_padding(examples):
+    batch = next(iter(dataset(examples, batch_size=4, padding={"ids": -1, "shop": "none"})))
+    by_id = {int(id): (ids.tolist(), shop.decode()) for id, ids, shop in zip(*(batch[n].numpy() for n in ("id", "ids", "shop")))}
+    assert len(by_id) == 4
+    width = max(id % 4 for id in by_id)
+    for id, (ids, shop) in by_id.items():
+        assert ids == [id] * (id % 4) + [-1] * (width - id % 4)
+        assert shop == (f"ü{id}" if id % 3 else "none")
+
+
+def test_lists_can_be_ragged_and_examples_single(examples):
+    batch = next(iter(dataset(examples, batch_size=8, ragged=True)))
+    assert batch["ids"].to_list() == [[id] * (id % 4) for id in batch["id"].numpy()]
+    for one in dataset(examples, features=["ids", "id"]).take(5):
+        assert list(one) == ["ids", "id"] or list(one) == ["id", "ids"]
+        assert one["ids"].numpy().tolist() == [int(one["id"])] * (int(one["id"]) % 4)
+
+
+def test_every_record_is_read_once_and_remainders_can_be_dropped(examples):
+    assert sorted(id_order(examples)) == list(range(100))
+    assert id_order(examples) == id_order(examples)
+    assert sorted(id_order(examples, shuffle=50, cache=True)) == list(range(100))
+    assert len(id_order(examples, drop_remainder=True)) == 98
+    assert len([*dataset(examples, batch_size=60, repeat=True).take(4)]) == 4
+
+
+def test_the_same_seed_gives_the_same_order_and_each_epoch_another(examples):
+    assert id_order(examples, shuffle=20, seed=1) == id_order(examples, shuffle=20, seed=1)
+    assert id_order(examples, shuffle=20, seed=1) != id_order(examples, shuffle=20, seed=2)
+    data = dataset(examples, batch_size=100, shuffle=20, seed=1)
+    first, second = ([*next(iter(data))["id"].numpy()] for _ in range(2))
+    assert first != second and sorted(first) == sorted(second)
+
+
+def test_the_shards_of_all_workers_are_all_records_and_no_record_twice(examples):
+    parts = [id_order(examples, shard=(index, 3), shuffle=10) for index in range(3)]
+    assert all(parts)
+    assert sorted(sum(parts, [])) == list(range(100))
+    import tensorflow as tf
+    policies = {name: dataset(examples, auto_shard_policy=name).options().experimental_distribute.auto_shard_policy
+                for name in ("file", "data", "off")}
+    policy = tf.data.experimental.AutoShardPolicy
+    assert policies == {"file": policy.FILE, "data": policy.DATA, "off": policy.OFF}
+
+# %% ../notebooks/library/03_tfrecord.ipynb #09c96236
+def test_requests_that_the_data_cannot_meet_are_refused_before_reading(spark, examples, tmp_path):
+    with pytest.raises(UserError, match="no feature `price`; it has id, ids, shop"):
+        dataset(examples, features=["id", "price"])
+    with pytest.raises(UserError, match="no feature `idz`"):
+        dataset(examples, padding={"idz": 1})
+    with pytest.raises(UserError, match="has 4 shards for 5 workers; write it with at least 5"):
+        dataset(examples, num_workers=5)
+    assert dataset(examples, num_workers=5, auto_shard_policy="data")
+    with pytest.raises(UserError, match="4 shards for 5 workers"):
+        dataset(examples, shard=(0, 5))
+    with pytest.raises(UserError, match="the index counts from 0"):
+        dataset(examples, shard=(2, 2))
+    with pytest.raises(UserError, match="auto_shard_policy is `files`"):
+        dataset(examples, auto_shard_policy="files")
+    save(spark.range(1).where("id > 1"), str(tmp_path / "empty"))
+    with pytest.raises(UserError, match="has 0 shards for 1 workers"):
+        dataset(str(tmp_path / "empty"))
+    with pytest.raises(UserError, match="has no contract.json"):
+        dataset(str(tmp_path))
+
+
+@pytest.mark.parametrize("example, sentence", [
+    ({"id": ("float_list", [1.0])}, "feature `id` is a float_list, but bigint is expected"),
+    ({"ids": ("int64_list", [1])}, "a record lacks the feature `id`"),
+    ({"id": ("int64_list", [1, 2])}, "feature `id` has 2 values in a record"),
+])
+def test_a_shard_that_does_not_fit_the_contract_is_refused_by_feature_and_file(spark, tmp_path, example, sentence):
+    contract = save(spark.range(100, numPartitions=2), str(tmp_path))
+    write_with_tensorflow(tmp_path / contract.shards[1].name, example)
+    with pytest.raises(UserError, match=f"{contract.shards[1].name}.*{sentence}"):
+        dataset(str(tmp_path))
