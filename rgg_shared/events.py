@@ -13,7 +13,7 @@ import logging
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from py4j.protocol import Py4JJavaError
@@ -233,7 +233,8 @@ def mark(
     )
     reason = F.coalesce(*(F.when(test, F.lit(text)) for test, text in zip(broken, REASONS)))
     same = Window.partitionBy("session_id", *ORDER, "reason")
-    rank = F.row_number().over(same.orderBy(*(F.col(f"`{c}`").cast("string") for c in df.columns)))
+    contents = [F.col(f"`{c}`").cast("string") for c in df.columns if c != "_raw"]  # as text: maps have no order
+    rank = F.row_number().over(same.orderBy(*contents))
     found = df.withColumn("reason", reason).withColumn("_copy", rank)
     copy = F.col("reason").isNull() & (F.col("_copy") > 1)
     found = found.withColumn("reason", F.when(copy, F.lit(REASONS[6])).otherwise(F.col("reason"))).drop("_copy")
@@ -312,8 +313,10 @@ def one_day(
     "The rows of the day, and those whose time says nothing; all rows where `day` is empty."
     if not day:
         return marked
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", day):
-        raise UserError(f"day={day!r} is not a date; write it like 2026-03-05.")
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        raise UserError(f"day={day!r} is not a date; write it like 2026-03-05.") from None
     return marked.where((F.col("day") == F.lit(day).cast("date")) | F.col("day").isNull())
 
 # %% ../notebooks/library/02_events.ipynb #6b54e5b4

@@ -7,7 +7,7 @@ __all__ = ['BRANDS', 'COLOURS', 'SHOPS', 'CATEGORIES', 'DAY', 'OPENS', 'SALE_DAY
            'ShopConfig', 'mix', 'uniform', 'normal', 'Items', 'first_day', 'one_hot', 'item_vectors', 'opening',
            'items_on_sale', 'item_rows', 'catalogue', 'Visitors', 'tastes', 'visitors', 'affinity', 'first_intent',
            'drift', 'choose', 'start_times', 'open_now', 'walk', 'with_carts_and_purchases', 'session_block', 'clicks',
-           'raw_clicks', 'raw_catalogue']
+           'raw_clicks', 'raw_catalogue', 'write_raw']
 
 # %% ../notebooks/library/01_simulate.ipynb #de149ea3
 import zlib
@@ -303,7 +303,7 @@ def with_carts_and_purchases(
     keys = session[views["row"]], views["time"].to_numpy()
     urge = normal(config.seed, "urge", keys[0])
     carted = uniform(config.seed, "cart", *keys) < expit(-3.5 + 0.9 * urge + 0.9 * views["match"])
-    bought = carted & (uniform(config.seed, "buy", *keys) < expit(-1.2 + 0.9 * urge + 0.5 * views["match"]))
+    bought = carted & (uniform(config.seed, "buy", *keys) < expit(-1.7 + 0.9 * urge + 0.5 * views["match"]))
     cart_time = views["time"] + ((4 - 8 * np.log(uniform(config.seed, "cart time", *keys))) * 1e6).astype(np.int64)
     wait = 30 - 150 * np.log(uniform(config.seed, "buy time", *keys))
     buy_time = cart_time + (wait * 1e6).astype(np.int64)
@@ -371,3 +371,13 @@ def raw_catalogue(spark: SparkSession, config: ShopConfig) -> DataFrame:
     return catalogue(spark, config).select(
         F.col("item_id").alias("product"), F.col("name").alias("title"), "brand", "category", "colour", "price",
         F.col("sale_start").alias("opens"), F.col("sale_end").alias("closes"))
+
+# %% ../notebooks/library/01_simulate.ipynb #d8630583
+def write_raw(
+    spark: SparkSession,  # the session
+    config: ShopConfig,  # the shop
+    folder: str,  # `clicks/` and `catalogue/` below it are overwritten
+):
+    "Write the raw log and the raw catalogue as gzipped JSON lines."
+    for name, rows in (("catalogue", raw_catalogue(spark, config)), ("clicks", raw_clicks(spark, config))):
+        rows.write.mode("overwrite").json(f"{folder}/{name}", compression="gzip")

@@ -181,7 +181,7 @@ def test_a_source_that_is_all_bad_changes_no_table(shop):
     with pytest.raises(UserError, match="no rows"):
         shop.ingest("")
     with pytest.raises(UserError, match="not a date"):
-        shop.ingest(GOOD, day="5 March")
+        shop.ingest(GOOD, day="2026-02-30")
     assert shop.lake.read("events").count() == 3 and shop.lake.read("quarantine").count() == 0
 
 # %% ../notebooks/library/02_events.ipynb #5d55fe31
