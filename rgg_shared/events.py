@@ -52,13 +52,13 @@ class Source:
         if not file.is_file():
             raise UserError(f"There is no SQL file {path}; the ones that ship are in notebooks/sources.")
         lines = file.read_text(encoding="utf-8").splitlines()
-        head = next((n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("--")), len(lines))
+        head = next((n for n, line in enumerate(lines) if line.strip() and line.lstrip()[:2] != "--"), len(lines))
         found = directives(path, lines[:head])
         select = "\n".join(lines[head:]).strip().rstrip(";")
         if not select:
             raise UserError(f"{path} has no SELECT below its comment lines.")
         if "format" not in found:
-            raise UserError(f"{path} does not say what format the files have; begin it with a line like `-- format: csv`.")
+            raise UserError(f"{path} does not say which format the files have; begin it like `-- format: csv`.")
         options = {k.split(" ", 1)[1]: v for k, v in found.items() if k.startswith("option ")}
         return Source(path, found["format"], select, options, found.get("schema", ""))
 
@@ -72,7 +72,7 @@ def directives(path: str, lines: list[str]) -> dict[str, str]:
             continue
         key, value = re.sub(" +", " ", match[1]), (match[2] or "").strip()
         if key not in ("format", "schema") and not re.fullmatch(r"option [\w.]+", key):
-            raise UserError(f"{path}, line {number}: unknown `{key}:`; known are `format:`, `schema:` and `option NAME:`.")
+            raise UserError(f"{path}, line {number}: unknown `{key}:`; known: `format:`, `schema:`, `option NAME:`.")
         if not value:
             raise UserError(f"{path}, line {number}: `{key}:` has no value.")
         found[key] = value
@@ -136,7 +136,7 @@ def read_source(
     clean = raw.drop(CORRUPT)
     line = F.col(CORRUPT) if CORRUPT in raw.columns else F.lit(None).cast("string")
     row = F.struct(*(F.col(f"`{c}`") for c in clean.columns))
-    carrying = raw.select(*(F.col(f"`{c}`") for c in clean.columns), F.struct(line.alias("line"), row.alias("row")).alias("_raw"))
+    carrying = raw.withColumn("_raw", F.struct(line.alias("line"), row.alias("row"))).drop(CORRUPT)
     try:
         with told(source.path):
             mapped = over(spark, clean, source.select)
@@ -168,7 +168,8 @@ def require(df: DataFrame, path: str, columns: list[str]):
     "Raise `UserError` naming the SQL file and the columns that its SELECT lacks, or may not have."
     have = {c.lower() for c in df.columns}
     if missing := [c for c in columns if not have & set(c.split(" or "))]:
-        raise UserError(f"{path} does not select {', '.join(missing)}; it selects {', '.join(sorted(have - {'_raw'}))}.")
+        found = ", ".join(sorted(have - {"_raw"}))
+        raise UserError(f"{path} does not select {', '.join(missing)}; it selects {found}.")
     if taken := sorted(have & RESERVED):
         raise UserError(f"{path} selects {', '.join(taken)}, which the table itself adds; give it another name.")
 
@@ -213,7 +214,8 @@ def sessionize(
     began = F.last(starts, ignorenulls=True).over(so_far)
     known = F.col("member_id").isNotNull() & F.col("event_time").isNotNull()
     marked = df.withColumn("_began", began)
-    return marked.withColumn("session_id", F.when(known, F.concat_ws("-", "member_id", F.unix_millis("_began")))).drop("_began")
+    name = F.concat_ws("-", "member_id", F.unix_millis("_began"))
+    return marked.withColumn("session_id", F.when(known, name)).drop("_began")
 
 # %% ../notebooks/library/02_events.ipynb #a7db72cb
 REASONS = ("unreadable row", "missing session_id", "missing item_id", "missing or unparsable event_time",
@@ -228,8 +230,9 @@ def mark(
     "The events with `reason`, null where the row is good, and `day`, null where the time is not to be believed."
     latest = (now or datetime.now(UTC)) + timedelta(days=1)
     broken = (
-        F.col("_raw.line").isNotNull(), F.col("session_id").isNull(), F.col("item_id").isNull(), F.col("event_time").isNull(),
-        F.col("event_time") > F.lit(latest), ~F.coalesce(F.col("event_type").isin(*EVENT_TYPES), F.lit(False)),
+        F.col("_raw.line").isNotNull(), F.col("session_id").isNull(), F.col("item_id").isNull(),
+        F.col("event_time").isNull(), F.col("event_time") > F.lit(latest),
+        ~F.coalesce(F.col("event_type").isin(*EVENT_TYPES), F.lit(False)),
     )
     reason = F.coalesce(*(F.when(test, F.lit(text)) for test, text in zip(broken, REASONS)))
     same = Window.partitionBy("session_id", *ORDER, "reason")
@@ -273,7 +276,8 @@ def read_items(
     found = read_source(spark, path, source).drop("_raw")
     require(found, source.path, ["item_id"])
     with told(source.path):
-        items = cast_known(found, ITEMS).withColumn("item_id", F.nullif(F.trim("item_id"), F.lit(""))).dropna(subset="item_id")
+        items = cast_known(found, ITEMS).withColumn("item_id", F.nullif(F.trim("item_id"), F.lit("")))
+        items = items.dropna(subset="item_id")
     order = [c for c in ("sale_start", "_position") if c in (*items.columns, "_position")]
     row = F.struct(*(F.col(f"`{c}`") for c in items.columns))
     placed = items.select("item_id", row.alias("row"), *order[:-1], F.monotonically_increasing_id().alias("_position"))
@@ -290,7 +294,8 @@ class Counts:
     items: int
 
     def __str__(self):
-        return f"{self.rows_in:,} rows in = {self.events:,} events + {self.quarantined:,} quarantined; {self.items:,} items"
+        parts = f"{self.events:,} events + {self.quarantined:,} quarantined; {self.items:,} items"
+        return f"{self.rows_in:,} rows in = {parts}"
 
 # %% ../notebooks/library/02_events.ipynb #dd878a25
 def judged(marked: DataFrame, path: str, sql: str) -> dict[str | None, int]:
@@ -302,7 +307,7 @@ def judged(marked: DataFrame, path: str, sql: str) -> dict[str | None, int]:
     if None not in counts:
         worst = sorted(counts, key=counts.get, reverse=True)[:3]
         reasons = ", ".join(f"{reason} ({counts[reason]:,})" for reason in worst)
-        raise UserError(f"Every row of {path} is quarantined: {reasons}. Check the SELECT in {sql}; no table was changed.")
+        raise UserError(f"Every row of {path} is quarantined: {reasons}. Check {sql}; no table was changed.")
     return counts
 
 # %% ../notebooks/library/02_events.ipynb #fa50bcb2
@@ -357,7 +362,7 @@ def ingest(
     finally:
         marked.unpersist()
     if rows_in != n_good + n_bad:
-        raise RuntimeError(f"{rows_in} rows in, but {n_good} events and {n_bad} quarantined: {source_path} changed meanwhile.")
+        raise RuntimeError(f"{rows_in} rows in, but {n_good} events and {n_bad} quarantined: {source_path} changed.")
     return Counts(rows_in, n_good, n_bad, n_items)
 
 # %% ../notebooks/library/02_events.ipynb #af2aeb4d
@@ -402,7 +407,7 @@ def to_sessions(
     events: DataFrame,  # canonical, with any context columns
     max_len: int | None = None,  # keep only the newest events of a session; default: all
 ) -> DataFrame:
-    "One row a session: `item_ids`, `event_types`, `event_times` oldest first, start and end, and the first of each context."
+    "One row a session: `item_ids`, `event_types`, `event_times` oldest first, start, end, the first of each context."
     order = F.struct(*ORDER)
     context = [c for c in events.columns if c not in (*ORDER, "session_id", "day")]
     first = [F.min_by(F.col(f"`{c}`"), F.when(F.col(f"`{c}`").isNotNull(), order)).alias(c) for c in context]
@@ -410,7 +415,8 @@ def to_sessions(
     ends = F.min("event_time").alias("started_at"), F.max("event_time").alias("ended_at")
     found = events.groupBy("session_id").agg(steps, *ends, *first)
     if max_len:
-        found = found.withColumn("steps", F.slice("steps", F.greatest(F.lit(1), F.size("steps") - max_len + 1), F.lit(max_len)))
+        start = F.greatest(F.lit(1), F.size("steps") - max_len + 1)
+        found = found.withColumn("steps", F.slice("steps", start, F.lit(max_len)))
     lists = [F.col(f"steps.{name}").alias(f"{name}s") for name in ("item_id", "event_type", "event_time")]
     named = ["member_id", "shop"]
     return found.select("session_id", *named, *lists, "started_at", "ended_at", *(c for c in context if c not in named))

@@ -5,12 +5,16 @@
 # %% auto #0
 __all__ = ['PADDING', 'UNKNOWN', 'EVENT_TYPES', 'MAX_EVENTS', 'Catalogue', 'load_catalogue', 'Lookup', 'Encoder', 'ItemTower',
            'SessionGRUConfig', 'NegativeSampler', 'targets', 'intent_labels', 'retrieval_loss', 'conservative_ranks',
-           'SessionGRU', 'intent_loss', 'FactorModel', 'Served', 'item_vectors', 'save', 'pad', 'Recommender', 'load']
+           'SessionGRU', 'intent_loss', 'FactorModel', 'Served', 'item_vectors', 'save', 'pad', 'Recommender', 'load',
+           'ship', 'shipped']
 
 # %% ../notebooks/library/05_models.ipynb #d23a5420
 import functools
+import hashlib
 import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -396,6 +400,26 @@ class Recommender:
 def load(path: str) -> Recommender:
     "The saved model at `path`, read once per process."
     return Recommender(path)
+
+# %% ../notebooks/library/05_models.ipynb #82822991
+def ship(spark, path: str) -> str:
+    "Send the saved model at `path` to the executors; the name that `shipped` takes comes back."
+    digest = hashlib.sha256()
+    for file in sorted(Path(path).rglob("*")):
+        if file.is_file():
+            digest.update(str(file.relative_to(path)).encode() + file.read_bytes())
+    name = f"model-{digest.hexdigest()[:16]}"
+    if not any(known.endswith(f"#{name}") for known in spark.sparkContext.listArchives):
+        archive = shutil.make_archive(f"{tempfile.mkdtemp()}/{name}", "zip", path)
+        spark.sparkContext.addArchive(f"{archive}#{name}")
+    return name
+
+# %% ../notebooks/library/05_models.ipynb #c296526a
+def shipped(name: str) -> Recommender:
+    "In a Python worker of Spark: the model that `ship` has sent."
+    from pyspark import SparkFiles
+
+    return load(SparkFiles.get(name))
 
 # %% ../notebooks/library/05_models.ipynb #6b37b4b7
 class _PythonModel:

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['INTEGERS', 'ELEMENTS', 'KINDS', 'CONTRACT', 'SUCCESS', 'TEMPORARY', 'BYTES', 'EXAMPLE', 'ROWS', 'PADDING', 'Feature',
            'features_of', 'locate', 'listing', 'remove', 'Shard', 'Contract', 'ragged', 'unravel', 'concat', 'varint',
-           'delimited', 'encode_values', 'encode_feature', 'encode', 'parse', 'values_of', 'decode_feature', 'decode',
-           'masked', 'frame', 'read_records', 'shards_of', 'guess', 'infer', 'TFRecordReader', 'Written', 'write_shard',
-           'merge', 'TFRecordWriter', 'TFRecordDataSource', 'register', 'save', 'parsing_spec', 'deal_shards',
-           'check_shards', 'records_dataset', 'dataset']
+           'delimited', 'encode_values', 'encode_feature', 'encode', 'example_class', 'parse', 'values_of',
+           'decode_feature', 'decode', 'masked', 'frame', 'read_records', 'shards_of', 'guess', 'infer',
+           'TFRecordReader', 'Written', 'write_shard', 'merge', 'TFRecordWriter', 'TFRecordDataSource', 'register',
+           'save', 'parsing_spec', 'deal_shards', 'check_shards', 'records_dataset', 'dataset']
 
 # %% ../notebooks/library/03_tfrecord.ipynb #ddb300fb
 import hashlib
@@ -265,7 +265,7 @@ def encode(
 
 # %% ../notebooks/library/03_tfrecord.ipynb #3afe0da3
 EXAMPLE = """
-name: "example.proto" package: "rgg" syntax: "proto3"
+name: "rgg/example.proto" package: "rgg" syntax: "proto3"
 message_type { name: "BytesList" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES } }
 message_type { name: "FloatList" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_FLOAT } }
 message_type { name: "Int64List" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 } }
@@ -281,18 +281,29 @@ message_type { name: "Features"
 message_type { name: "Example" field { name: "features" number: 1 type: TYPE_MESSAGE type_name: ".rgg.Features" } }
 """
 
-# %% ../notebooks/library/03_tfrecord.ipynb #c093748d
+# %% ../notebooks/library/03_tfrecord.ipynb #5c33f588
+def example_class():
+    "The protobuf class of `tf.train.Example`, made without TensorFlow."
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+
+    # protobuf's own pool, because using a message whose pool is gone crashes the process (protobuf 7.36)
+    pool = descriptor_pool.Default()
+    try:
+        type = pool.FindMessageTypeByName("rgg.Example")
+    except KeyError:
+        pool.AddSerializedFile(text_format.Parse(EXAMPLE, descriptor_pb2.FileDescriptorProto()).SerializeToString())
+        type = pool.FindMessageTypeByName("rgg.Example")
+    return message_factory.GetMessageClass(type)
+
+# %% ../notebooks/library/03_tfrecord.ipynb #1336bc1c
 def parse(
     records: Iterable[bytes],  # serialized Examples
     where: str,  # the shard, for the message
 ) -> list:
     "The feature map of each Example: name to `tf.train.Feature`."
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
     from google.protobuf.message import DecodeError
 
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(text_format.Parse(EXAMPLE, descriptor_pb2.FileDescriptorProto()))
-    example = message_factory.GetMessageClass(pool.FindMessageTypeByName("rgg.Example"))
+    example = example_class()
     try:
         return [example.FromString(record).features.feature for record in records]
     except DecodeError as e:

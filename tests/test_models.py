@@ -97,6 +97,19 @@ def test_fold_in_solves_the_implicit_least_squares():
     np.testing.assert_allclose(vectors[0, 1], np.linalg.solve(system, 4 * factors[2:].sum(0)), rtol=1e-4)
     assert intent.numpy().tolist() == [[0.25, 0.25]]
 
+# %% ../notebooks/library/05_models.ipynb #39ede205
+def test_a_shipped_model_answers_in_a_python_worker(spark, saved):
+    name = models.ship(spark, saved.path)
+    assert models.ship(spark, saved.path) == name
+
+    def predict(frames):
+        for frame in frames:
+            yield models.shipped(name).predict(frame, k=2)[["item_ids"]]
+
+    frame = sessions((["a", "b"], ["view", "view"]), (["d"], ["view"]))
+    got = spark.createDataFrame(frame).mapInPandas(predict, "item_ids array<string>").collect()
+    assert [list(r.item_ids) for r in got] == saved.predict(frame, k=2).item_ids.tolist()
+
 # %% ../notebooks/library/05_models.ipynb #86e3f247
 @pytest.fixture(scope="module")
 def saved(trained, catalogue, tmp_path_factory):

@@ -95,7 +95,8 @@ def test_a_good_part_of_what_is_clicked_is_new_that_day(events, items):
 
 # %% ../notebooks/library/01_simulate.ipynb #d15ae391
 def test_carts_and_purchases_follow_a_view_of_the_same_item(events):
-    first = events.pivot_table(index=["session_id", "item_id"], columns="event_type", values="event_time", aggfunc="min")
+    pairs = ["session_id", "item_id"]
+    first = events.pivot_table(index=pairs, columns="event_type", values="event_time", aggfunc="min")
     assert first["view"].notna().all()
     carts, orders = first.dropna(subset="cart"), first.dropna(subset="purchase")
     assert len(orders) > 10 and (carts["cart"] > carts["view"]).all()

@@ -2,6 +2,7 @@
 
 # %% ../notebooks/library/03_tfrecord.ipynb #6185d004
 import datetime as dt
+import gc
 import hashlib
 import json
 import math
@@ -66,6 +67,13 @@ def test_numbers_that_another_program_wrote_unpacked_are_read():
     unpacked = bytes.fromhex("0a10 0a0e 0a0178 1209 1a07 0807 08ac02 0801")
     feature = tfrecord.features_of(T.StructType.fromDDL("x array<bigint>"))
     assert tfrecord.decode([unpacked], feature, "here").to_pylist() == [{"x": [7, 300, 1]}]
+
+
+def test_feature_maps_outlive_the_call_that_parsed_them():
+    record = bytes.fromhex("0a10 0a0e 0a0178 1209 1a07 0807 08ac02 0801")
+    kept = [tfrecord.parse([record] * 20, "here") for _ in range(50)]
+    gc.collect()
+    assert all(list(entries["x"].int64_list.value) == [7, 300, 1] for rows in kept for entries in rows)
 
 
 def test_a_record_that_is_no_example_is_refused():
