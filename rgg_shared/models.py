@@ -200,6 +200,7 @@ class SessionGRU(tfrs.Model):
         self.intent = tf.keras.layers.Dense(1)
         self.task = tfrs.tasks.Retrieval(remove_accidental_hits=True)
         self.sampler = NegativeSampler(catalogue.counts[: catalogue.known], config.negatives)
+        self.loss_seen = tf.keras.metrics.Mean("loss")
         self.recall = tf.keras.metrics.Mean("recall_20")
         self.mrr = tf.keras.metrics.Mean("mrr_20")
         row = tf.zeros([1, 1], tf.int32)
@@ -224,9 +225,20 @@ class SessionGRU(tfrs.Model):
         following, wanted = targets(rows, events, self.items.known)
         loss = retrieval_loss(self, states, following, wanted)
         loss += self.config.intent_weight * intent_loss(self.intent(states)[..., 0], rows, events)
+        self.loss_seen.update_state(loss)
         if not training:
             self.measure(tf.boolean_mask(states, wanted), tf.boolean_mask(following, wanted))
         return loss / tf.distribute.get_strategy().num_replicas_in_sync
+
+    def train_step(self, batch):
+        "A step; only metrics come back, because Keras adds up any other value over the replicas."
+        super().train_step(batch)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def test_step(self, batch):
+        "A step of evaluation."
+        super().test_step(batch)
+        return {metric.name: metric.result() for metric in self.metrics}
 
     def measure(self, states, following):  # float [n, width], int32 [n]
         "Add positions to the recall and MRR over the full vocabulary."

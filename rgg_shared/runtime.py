@@ -50,7 +50,7 @@ def resolve(path: str) -> str:
 def use_keras_2():
     "Set what TensorFlow reads at import: Keras 2, which multi-worker strategies need, and a quiet log."
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # below, a machine without GPU is told so by every process
 
 # %% ../notebooks/library/00_runtime.ipynb #97e936b8
 def driver_memory() -> str:

@@ -71,7 +71,8 @@ def normal(seed: int, purpose: str, *keys) -> np.ndarray:
 BRANDS = (
     "Maison Lune", "Atelier Nord", "Casa Verde", "Petit Matin", "Studio Onze", "Villa Rosa", "Nuit Blanche",
     "Fjord & Fils", "Sable Fin", "Rue Cadet", "Linea Pura", "Haus Mitte", "Belle Saison", "Oslo Row",
-    "Terra Alta", "Mademoiselle K", "Grand Large", "Blau & Grau", "Jardin Secret", "Velours", "Côte Ouest", "Alma Mia", "Kontor Acht", "Soleil Levant",
+    "Terra Alta", "Mademoiselle K", "Grand Large", "Blau & Grau", "Jardin Secret", "Velours", "Côte Ouest",
+    "Alma Mia", "Kontor Acht", "Soleil Levant",
 )
 COLOURS = ("black", "white", "navy", "red", "green", "beige", "blue", "pink", "grey", "yellow")
 SHOPS = ("fr", "de")

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['RUN_DIR', 'worker_index', 'is_chief', 'num_workers', 'output_to', 'following', 'run_dir', 'report', 'check_slots',
-           'run_distributed', 'worker_logs', 'batches', 'Progress', 'fit', 'train_session_gru', 'export_session_gru']
+           'run_distributed', 'worker_logs', 'batches', 'Progress', 'fit', 'describe', 'train_session_gru',
+           'export_session_gru', 'train_als']
 
 # %% ../notebooks/library/06_train.ipynb #bcb52406
 import json
@@ -233,7 +234,8 @@ class Progress:
         if now - self.told > self.every:
             self.told, done = now, step + 1
             left = (now - self.started) / done * (self.steps - done + self.steps * (self.epochs - self.epoch))
-            report(epoch=self.epoch, epochs=self.epochs, step=done, steps=self.steps, loss=float(logs["loss"]), eta=left)
+            loss = float(logs["loss"]) / num_workers()  # within an epoch Keras adds up the workers' means
+            report(epoch=self.epoch, epochs=self.epochs, step=done, steps=self.steps, loss=loss, eta=left)
 
     def end(self, epoch, logs):
         metrics = {name: float(value) for name, value in logs.items() if name.startswith("val_") or name == "loss"}
@@ -268,6 +270,15 @@ def fit(
     if not is_chief():
         shutil.rmtree(own, ignore_errors=True)
     return {name: [float(v) for v in values] for name, values in history.history.items()}
+
+# %% ../notebooks/library/06_train.ipynb #425ef1da
+def describe(event: dict) -> str:
+    "A line of progress in words."
+    if metrics := event.get("metrics"):
+        values = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name in ("loss", "val_recall_20", "val_mrr_20"))
+        return f"epoch {event['epoch']}/{event['epochs']} done in {event['seconds']:.1f} s: {values}"
+    where = f"epoch {event['epoch']}/{event['epochs']}, step {event['step']}/{event['steps']}"
+    return f"{where}: loss {event['loss']:.4f}, {event['eta']:.0f} s to go"
 
 # %% ../notebooks/library/06_train.ipynb #cef84bb6
 def train_session_gru(
@@ -304,3 +315,37 @@ def export_session_gru(examples: str, config: dict, log_dir: str, top_k: int = 1
     model = models.SessionGRU(catalogue, models.SessionGRUConfig(**config))
     model.load_weights(f"{log_dir}/best").expect_partial().assert_existing_objects_matched()
     return models.save(models.Served(catalogue, model, models.item_vectors(model, catalogue), top_k), f"{log_dir}/model")
+
+# %% ../notebooks/library/06_train.ipynb #47cf2186
+def train_als(
+    spark,
+    examples: str,  # what `features.write_examples` left
+    log_dir: str,  # where the served form is written
+    rank: int = 48,  # of the factors
+    alpha: float = 5.0,  # confidence per view
+    regularisation: float = 0.05,
+    iterations: int = 8,
+    seed: int = 1,
+    top_k: int = 100,
+) -> str:
+    "Fit Spark's ALS to the training sessions and write its served form; the path of the `SavedModel` comes back."
+    import numpy as np
+    from pyspark.ml.recommendation import ALS
+    from pyspark.sql import functions as F
+
+    from rgg_shared import features, models
+
+    catalogue = models.load_catalogue(f"{examples}/catalogue")
+    train = features.read_examples(spark, examples, "train")
+    rows = spark.read.parquet(f"{examples}/catalogue").where("count > 0").select("item_id", "row")
+    seen = train.select(F.pmod(F.xxhash64("session_id"), F.lit(2**31 - 1)).cast("int").alias("session"),
+                        F.explode("item_ids").alias("item_id"))
+    ratings = seen.join(rows, "item_id").groupBy("session", "row").agg(F.count("*").cast("float").alias("views"))
+    als = ALS(userCol="session", itemCol="row", ratingCol="views", implicitPrefs=True, rank=rank, alpha=alpha,
+              regParam=regularisation, maxIter=iterations, seed=seed)
+    learnt = als.fit(ratings).itemFactors.toPandas()
+    factors = np.zeros((len(catalogue.ids), rank), np.float32)
+    factors[learnt["id"]] = np.stack(learnt["features"])
+    rate = train.agg(F.avg("purchased")).first()[0]
+    model = models.FactorModel(factors, alpha, regularisation, float(rate))
+    return models.save(models.Served(catalogue, model, factors, top_k), f"{log_dir}/model")

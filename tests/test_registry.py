@@ -17,7 +17,7 @@ def tracking(tmp_path_factory):
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield registry.connect()
 
-# %% ../notebooks/library/08_registry.ipynb #b772e332
+# %% ../notebooks/library/08_registry.ipynb #d0fbc24d
 def test_runs_are_kept_in_the_data_directory(tracking, tmp_path):
     with registry.run("tests", "first", {"epochs": 3}) as run_id:
         pass
@@ -26,6 +26,11 @@ def test_runs_are_kept_in_the_data_directory(tracking, tmp_path):
     got = tracking.get_run(run_id)
     assert got.data.params == {"epochs": "3"} and got.info.status == "FINISHED"
     assert tracking.get_run(failed).info.status == "FAILED"
+    for epoch in (1, 2):
+        tracking.log_metric(run_id, "loss", 5.0 / epoch, step=epoch)
+    with registry.resume(run_id):
+        pass
+    assert registry.curves(run_id).loss.to_dict() == {1: 5.0, 2: 2.5} and registry.curves(failed).empty
     assert (registry.data_dir() / "mlflow.db").exists() and "mlartifacts" in got.info.artifact_uri
 
 # %% ../notebooks/library/08_registry.ipynb #3f1c6e03

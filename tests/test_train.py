@@ -146,11 +146,13 @@ def test_local_mode_learns_the_cycles(examples, tmp_path):
     history, told, share = fit_and_rank(examples, str(tmp_path), local_mode=True)
     assert share > 0.95 and history["val_mrr_20"][-1] > history["val_mrr_20"][0] > 0
     assert [t["epoch"] for t in told if "metrics" in t] == [1, 2, 3, 4, 5, 6]
+    assert "epoch 6/6 done" in train.describe(told[-1]) and "val_mrr_20" in train.describe(told[-1])
 
 # %% ../notebooks/library/06_train.ipynb #7bd30f3f
 def test_two_workers_learn_the_cycles_together(spark, examples, tmp_path):
     history, told, share = fit_and_rank(examples, str(tmp_path), num_slots=2)
     assert share > 0.95 and len(history["loss"]) == 6
+    assert 0.5 < history["val_recall_20"][-1] <= 1, "a mean over the workers, not a sum"
     assert not list(tmp_path.glob("_worker-*"))
 
 # %% ../notebooks/library/06_train.ipynb #e331816f
@@ -170,3 +172,9 @@ def test_the_same_call_on_executors_in_processes_of_their_own(examples, tmp_path
     first = [text.splitlines()[0] for text in train.worker_logs(str(tmp_path)).values()]
     assert len(first) == 2 and all(line.startswith(f"worker {n} of 2") for n, line in enumerate(first))
     assert (tmp_path / "best.index").exists()
+
+# %% ../notebooks/library/06_train.ipynb #99329bde
+def test_als_recommends_from_the_cycle_of_the_session(spark, examples, tmp_path):
+    path = train.train_als(spark, examples, str(tmp_path), rank=8, iterations=4)
+    got = models.Recommender(path).predict(models_frame([["a0", "a1"], ["b3", "b4"]]), k=5)
+    assert set(got.item_ids[0]) == {f"a{i}" for i in range(5)} and set(got.item_ids[1]) == {f"b{i}" for i in range(5)}
