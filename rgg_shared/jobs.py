@@ -274,7 +274,8 @@ def run_notebook(
             nb_man.cell_start = cell_start
             output = Lines(lambda line: tell(line=line))
             client = PapermillNotebookClient(nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=120, stdout_file=output)
-            client.execute(env=environment, cwd=str(project_root()))
+            with open(copy.with_suffix(".log"), "w", encoding="utf-8") as log:  # what the kernel and its JVM say beside cells
+                client.execute(env=environment, cwd=str(project_root()), stdout=log, stderr=log)
 
     papermill_engines.register("rgg", Engine)
     papermill.execute_notebook(
@@ -563,14 +564,7 @@ def main():
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     try:
-        app(standalone_mode=False)
+        app()
     except UserError as e:
         print(f"rgg: {e}", file=sys.stderr)
         sys.exit(2)
-    except typer.Exit as e:
-        sys.exit(e.exit_code)
-    except typer.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        print("rgg: interrupted; the run is marked CANCELED", file=sys.stderr)
-        sys.exit(130)
