@@ -132,6 +132,7 @@ def to_examples(
         F.array_contains("event_types", "purchase").cast("long").alias("purchased"),
         F.hour("started_at").alias("hour"),
         F.dayofweek("started_at").alias("weekday"),
+        "ended_at",
         *(name for name in sessions.columns if name not in own),
         "split",
     )

@@ -164,19 +164,19 @@ class Decision:
 
 
 def gate(
-    measured: dict[str, dict[str, float]],  # metrics by method: "challenger", "popularity", and "champion" if there is one
+    measured: dict[str, dict[str, float]],  # metrics by method: "challenger", "popularity…", and "champion" if there is one
     metric: str = "recall_20",
 ) -> Decision:
     "Whether the challenger takes the champion's place, and why."
     values = {name: m[metric] for name, m in measured.items()}
-    rivals = [name for name in ("popularity", "champion") if name in values]
+    rivals = [name for name in values if name.startswith("popularity") or name == "champion"]
     label = metric.replace("_", "@")
     if not measured["challenger"]["positions"]:
         return Decision(False, "there is no held-out position to measure it on")
     for rival in rivals:
         if not values["challenger"] > values[rival]:
-            return Decision(False, f"{label} {values['challenger']:.4f} is not above the {rival}'s {values[rival]:.4f}")
-    beaten = " and ".join(f"the {rival}'s {values[rival]:.4f}" for rival in rivals)
+            return Decision(False, f"{label} {values['challenger']:.4f} is not above {values[rival]:.4f} of {rival}")
+    beaten = " and ".join(f"{values[rival]:.4f} of {rival}" for rival in rivals)
     return Decision(True, f"{label} {values['challenger']:.4f} is above {beaten}")
 
 # %% ../notebooks/library/08_registry.ipynb #2b58f99e

@@ -5,16 +5,20 @@
 # %% auto #0
 __all__ = ['UserError', 'project_root', 'data_dir', 'is_uri', 'resolve', 'use_keras_2', 'driver_memory', 'local_conf',
            'get_spark', 'cast', 'assigned_names', 'declared_parameters', 'injected_names', 'cell_defaults',
-           'job_parameters', 'widget_values', 'parameters', 'check_name', 'is_catalog', 'MissingTable', 'Lake',
-           'set_task_value', 'get_task_value', 'progress']
+           'job_parameters', 'widget_values', 'parameters', 'check_name', 'is_catalog', 'MissingTable', 'filesystem',
+           'Lake', 'directory_digest', 'archive', 'ship', 'shipped_directory', 'set_task_value', 'get_task_value',
+           'progress']
 
 # %% ../notebooks/library/00_runtime.ipynb #1d9119fd
 import ast
+import hashlib
 import json
 import os
 import re
+import shutil
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 # %% ../notebooks/library/00_runtime.ipynb #e00dc2c2
@@ -201,7 +205,7 @@ class MissingTable(UserError, FileNotFoundError):
     "A table that no stage has written yet."
 
 # %% ../notebooks/library/00_runtime.ipynb #84800cae
-def _filesystem(spark, path: str):
+def filesystem(spark, path: str):
     "Hadoop's file system for `path`, and a function that makes its paths."
     jvm = spark.sparkContext._jvm
     to_path = jvm.org.apache.hadoop.fs.Path
@@ -210,7 +214,7 @@ def _filesystem(spark, path: str):
 # %% ../notebooks/library/00_runtime.ipynb #ba0154c6
 def _replace_directory(spark, new: str, old: str):
     "Put the directory `new` where `old` is."
-    fs, to_path = _filesystem(spark, old)
+    fs, to_path = filesystem(spark, old)
     fs.delete(to_path(old), True)
     if not fs.rename(to_path(new), to_path(old)):
         raise OSError(f"{new} could not be renamed to {old}; the new table is complete and still there.")
@@ -244,7 +248,7 @@ class Lake:
         "True once the table has been written."
         if self.catalog:
             return self.spark.catalog.tableExists(self.table(name))
-        fs, to_path = _filesystem(self.spark, self.table(name))
+        fs, to_path = filesystem(self.spark, self.table(name))
         return fs.exists(to_path(self.table(name)))
 
     def read(self, name: str):
@@ -283,7 +287,7 @@ class Lake:
         if self.catalog:
             self.spark.sql(f"DROP TABLE IF EXISTS {self.table(name)}")
         else:
-            fs, to_path = _filesystem(self.spark, self.table(name))
+            fs, to_path = filesystem(self.spark, self.table(name))
             fs.delete(to_path(self.table(name)), True)
 
 # %% ../notebooks/library/00_runtime.ipynb #65021c21
@@ -294,6 +298,57 @@ def _observed(df):
 
     seen = Observation()
     return df.observe(seen, F.count(F.lit(1)).alias("rows")), lambda: seen.get["rows"]
+
+# %% ../notebooks/library/00_runtime.ipynb #894d3741
+def directory_digest(path: str) -> str:
+    "Sixteen hexadecimal digits that change with any file of a directory."
+    found, root = hashlib.sha256(), Path(path)
+    for file in sorted(p for p in root.rglob("*") if p.is_file()):
+        found.update(f"{file.relative_to(root).as_posix()}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as data:
+            while block := data.read(1 << 20):
+                found.update(block)
+    return found.hexdigest()[:16]
+
+# %% ../notebooks/library/00_runtime.ipynb #9c15df82
+def archive(
+    path: str,  # a directory
+    target: str,  # the zip file to write
+) -> str:
+    "The path of a zip file of the directory, the same bytes for the same content."
+    root = Path(path)
+    if not root.is_dir():
+        raise UserError(f"{path} is not a directory, so it cannot be sent to the executors.")
+    with zipfile.ZipFile(target, "w") as bundle:
+        for file in sorted(p for p in root.rglob("*") if p.is_file()):
+            entry = zipfile.ZipInfo(file.relative_to(root).as_posix())
+            entry.external_attr = 0o644 << 16
+            with file.open("rb") as data, bundle.open(entry, "w", force_zip64=True) as copy:
+                shutil.copyfileobj(data, copy, 1 << 20)
+    return target
+
+# %% ../notebooks/library/00_runtime.ipynb #cd017ed0
+def ship(
+    spark,  # the session whose executors need the directory
+    path: str,  # the directory, on the driver
+) -> str:
+    "The name under which `shipped_directory` finds the directory on every executor."
+    from pyspark import SparkFiles
+
+    name = f"rgg_{directory_digest(path)}"
+    kept = Path(SparkFiles.getRootDirectory()) / "shipped" / f"{name}.zip"
+    if not kept.exists():
+        kept.parent.mkdir(exist_ok=True)
+        Path(archive(path, f"{kept}.new")).replace(kept)
+    spark.addArtifacts(f"{kept}#{name}", archive=True)
+    return name
+
+# %% ../notebooks/library/00_runtime.ipynb #40e3602e
+def shipped_directory(name: str) -> str:
+    "In a Python worker: where the directory is that `ship` has sent."
+    from pyspark import SparkFiles
+
+    return os.path.abspath(SparkFiles.get(name))
 
 # %% ../notebooks/library/00_runtime.ipynb #8e8d143c
 def _dbutils():

@@ -25,9 +25,8 @@ def small_model(tmp_path_factory):
     features = np.concatenate([[[0], [0]], np.arange(n)[:, None] % 4 + 1]).astype(np.int32)
     catalogue = models.Catalogue(ids, counts, features, (5,), np.array([False, False] + [True] * n))
     gru = models.SessionGRU(catalogue, models.SessionGRUConfig(width=8, negatives=16))
-    gru.queries(models.tf.constant([[2, 3]]), models.tf.constant([[1, 1]]))
     random = np.random.default_rng(5)  # initial weights are near zero; these tell every item and event type apart
-    for layer in (gru.items, gru.events, gru.gru, gru.intent):
-        layer.set_weights([random.normal(0, 0.6, w.shape) for w in layer.get_weights()])
+    for weight in gru.trainable_variables:
+        weight.assign(random.normal(0, 0.6, weight.shape))
     vectors = models.item_vectors(gru, catalogue)
     return models.save(models.Served(catalogue, gru, vectors, top_k=20), str(tmp_path_factory.mktemp("small") / "model"))

@@ -5,6 +5,7 @@ import math
 
 import pandas as pd
 import pytest
+from pyspark.sql import functions as F
 
 from rgg_shared import evaluate, models
 
@@ -24,8 +25,10 @@ def test_metrics_of_nothing_are_zero(spark):
 # %% ../notebooks/library/07_evaluate.ipynb #f072a6f1
 @pytest.fixture(scope="module")
 def train(spark):
+    "Three sessions, the last one two days after the others."
     rows = [("t1", ["a", "b", "c"], ["view"] * 3), ("t2", ["a", "b"], ["view"] * 2), ("t3", ["a", "c"], ["view"] * 2)]
-    return examples_of(spark, rows)
+    late = F.when(F.col("session_id") == "t3", F.lit("2026-03-09 12:00:00")).otherwise(F.lit("2026-03-07 12:00:00"))
+    return examples_of(spark, rows).withColumn("ended_at", late.cast("timestamp"))
 
 
 def examples_of(spark, rows):
@@ -47,6 +50,11 @@ def test_pairs_skip_unknown_items_and_purchases(spark, vocabulary):
 def test_popularity_breaks_ties_against_itself(spark, vocabulary):
     test = evaluate.pairs(examples_of(spark, [("s", ["b", "a", "c"], ["view"] * 3)]), vocabulary)
     assert sorted(r["rank"] for r in evaluate.popularity_ranks(test, vocabulary).collect()) == [1, 3]
+
+# %% ../notebooks/library/07_evaluate.ipynb #455d75ac
+def test_recent_popularity_counts_the_last_day_only(train, vocabulary):
+    got = {r.item_id: r["count"] for r in evaluate.recent_counts(train, vocabulary).collect()}
+    assert got == {"a": 1, "b": 0, "c": 1}
 
 # %% ../notebooks/library/07_evaluate.ipynb #ddd05d44
 def test_markov_ranks_by_transitions(spark, train, vocabulary):
@@ -75,4 +83,4 @@ def test_baselines_see_the_same_positions(spark, train, vocabulary):
     got = evaluate.baselines(train, test, vocabulary)
     assert {m["positions"] for m in got.values()} == {2.0}
     frame = evaluate.table(got)
-    assert list(frame.index) == ["popularity", "markov"] and frame.loc["markov", "recall@5"] == 1
+    assert list(frame.index) == ["popularity", "popularity_last_day", "markov"] and frame.loc["markov", "recall@5"] == 1

@@ -121,6 +121,36 @@ def test_a_catalogue_gives_table_names_and_a_volume(spark):
     with pytest.raises(UserError, match="not a table name"):
         lake.table("events; drop table x")
 
+# %% ../notebooks/library/00_runtime.ipynb #644258b6
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "folder" / "variables").mkdir(parents=True)
+    (tmp_path / "folder" / "variables" / "a").write_text("x")
+    return tmp_path / "folder"
+
+
+def test_the_same_directory_gives_the_same_archive(folder, tmp_path):
+    one = Path(runtime.archive(folder, str(tmp_path / "1.zip"))).read_bytes()
+    os.utime(folder / "variables" / "a", (0, 0))
+    assert Path(runtime.archive(folder, str(tmp_path / "2.zip"))).read_bytes() == one
+    with pytest.raises(UserError, match="is not a directory"):
+        runtime.archive(str(tmp_path / "nothing"), str(tmp_path / "3.zip"))
+
+# %% ../notebooks/library/00_runtime.ipynb #b2bc2745
+def test_the_digest_changes_with_names_and_bytes(folder):
+    before = runtime.directory_digest(folder)
+    (folder / "variables" / "a").rename(folder / "variables" / "b")
+    renamed = runtime.directory_digest(folder)
+    (folder / "variables" / "b").write_text("y")
+    assert len({before, renamed, runtime.directory_digest(folder)}) == 3
+
+# %% ../notebooks/library/00_runtime.ipynb #0e4ff94c
+def test_a_shipped_directory_is_read_in_a_python_worker(spark, folder):
+    name = runtime.ship(spark, folder)
+    assert runtime.ship(spark, folder) == name
+    read = lambda _: (Path(runtime.shipped_directory(name)) / "variables" / "a").read_text()
+    assert spark.sparkContext.parallelize([0], 1).map(read).collect() == ["x"]
+
 # %% ../notebooks/library/00_runtime.ipynb #1c0aa318
 def test_task_values_pass_between_tasks_of_a_run(tmp_path, monkeypatch):
     monkeypatch.setenv("RGG_TASK_VALUES", str(tmp_path))

@@ -2,7 +2,6 @@
 
 # %% ../notebooks/library/10_serve.ipynb #81390993
 import json
-import socket
 
 import pytest
 from fastapi.testclient import TestClient
@@ -76,9 +75,8 @@ def test_a_huge_body_is_413(client):
 
 # %% ../notebooks/library/10_serve.ipynb #791c50a2
 def test_a_port_that_is_taken_is_told_in_a_sentence():
-    with serve.open_socket("127.0.0.1", 0) as taken:
-        with pytest.raises(UserError, match="choose another port"):
-            serve.open_socket(*taken.getsockname())
+    with serve.open_socket("127.0.0.1", 0) as taken, pytest.raises(UserError, match="choose another port"):
+        serve.open_socket(*taken.getsockname())
     assert serve.is_loopback("127.0.0.1") and serve.is_loopback("::1") and not serve.is_loopback("0.0.0.0")
 
 # %% ../notebooks/library/10_serve.ipynb #fa649e84

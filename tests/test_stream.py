@@ -57,7 +57,8 @@ def champion(small_model):
 @pytest.fixture
 def run(spark, champion, tmp_path):
     "Run the stream over what is in the landing folder, to its end; the lake's answers and the query come back."
-    def run(lake=Lake(str(tmp_path / "lake"), spark), **options):
+    def run(lake=None, **options):
+        lake = lake or Lake(str(tmp_path / "lake"), spark)
         sessions = stream.live_sessions(stream.read_events(spark, str(tmp_path / "landing"), **options))
         query = stream.score_stream(spark, sessions, champion, lake, k=5)
         query.awaitTermination()

@@ -32,7 +32,8 @@ SESSIONS = {  # (item, event type, minutes after the start); several at one time
 def rows():
     "The events as a shop would send them: in the order of time, those of one instant turned round."
     found = [(s, f"m-{s}", item, kind, START + timedelta(minutes=at), None) for s, steps in SESSIONS.items() for item, kind, at in steps]
-    return sorted(reversed(found), key=lambda row: row[4])
+    found.reverse()
+    return sorted(found, key=lambda row: row[4])
 
 
 @pytest.fixture(scope="module")
