@@ -19,7 +19,8 @@ import secrets
 import signal
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from .runtime import UserError, cast, data_dir, project_root
@@ -176,7 +177,7 @@ def plan(
 # %% ../notebooks/library/13_jobs.ipynb #74bb009c
 def now() -> str:
     "The time as ISO 8601 in UTC."
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 # %% ../notebooks/library/13_jobs.ipynb #623313d7
 @dataclass
@@ -357,7 +358,7 @@ def execute(
                 run.update(task.key, state="UPSTREAM_FAILED")
             else:
                 watch(run, task=task.key, step="starting")
-                run_task(run, task, lambda **event: watch(run, task=task.key, **event))
+                run_task(run, task, partial(watch, run, task=task.key))
             watch(run, task=task.key)
         run.state = "SUCCESS" if all(t["state"] == "SUCCESS" for t in run.tasks.values()) else "FAILED"
     except KeyboardInterrupt:
@@ -379,7 +380,7 @@ def seconds(state: dict) -> float | None:
     "How long a task or run has taken so far; None before it starts."
     if not state["start_time"]:
         return None
-    end = datetime.fromisoformat(state["end_time"]) if state["end_time"] else datetime.now(timezone.utc)
+    end = datetime.fromisoformat(state["end_time"]) if state["end_time"] else datetime.now(UTC)
     return (end - datetime.fromisoformat(state["start_time"])).total_seconds()
 
 # %% ../notebooks/library/13_jobs.ipynb #8c68737b

@@ -112,8 +112,7 @@ def _run_in_slot(function, log_dir: str, threads: int, kwargs: dict):
     "What a Spark task runs: the training function under the strategy, with its output in the worker's log."
     use_keras_2()
     os.environ[RUN_DIR] = log_dir
-    for kind in ("INTRA", "INTER"):
-        os.environ[f"TF_NUM_{kind}OP_THREADS"] = str(threads)
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
     with output_to(f"{log_dir}/worker-{worker_index()}.log"):
         print(f"worker {worker_index()} of {num_workers()}, host {socket.gethostname()}, process {os.getpid()}, "
               f"TF_CONFIG {os.environ['TF_CONFIG']}", flush=True)

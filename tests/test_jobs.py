@@ -2,12 +2,10 @@
 
 # %% ../notebooks/library/13_jobs.ipynb #c0540f28
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import nbformat
 import psutil

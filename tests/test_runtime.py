@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from pyspark.errors import PySparkException
 
 from rgg_shared import runtime
 from rgg_shared.runtime import (
@@ -110,7 +111,7 @@ def test_a_rerun_for_a_day_replaces_that_day_only(spark, tmp_path):
 def test_a_failed_write_leaves_the_old_table(spark, tmp_path):
     lake = Lake(str(tmp_path / "lake"), spark)
     lake.write(spark.range(4), "t")
-    with pytest.raises(Exception):
+    with pytest.raises(PySparkException, match="is not true"):
         lake.write(spark.range(9).selectExpr("assert_true(id < 8) as ok", "id"), "t")
     assert lake.read("t").count() == 4
 

@@ -1,0 +1,67 @@
+# The commands people type. Each sets up what it needs first; nothing is done twice.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV := uv==0.13.9
+FREE_KB := 6000000
+
+export TF_USE_LEGACY_KERAS := 1
+export TF_CPP_MIN_LOG_LEVEL := 3
+export SPARK_LOCAL_IP := 127.0.0.1
+unexport PYTHONDONTWRITEBYTECODE # without .pyc files every process that imports TensorFlow takes 15 s instead of 5
+
+.PHONY: help demo test lint lab export lock java clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+demo: $(READY) java ## run the job nightly on a simulated shop: from raw clicks to recommendations
+	@$(BIN)/rgg run nightly
+	@echo
+	@echo "Where to look next:"
+	@echo "  $(BIN)/rgg show           the run again; its executed notebooks are in data/runs/"
+	@echo "  $(BIN)/mlflow ui --backend-store-uri sqlite:///data/mlflow.db   the models and their metrics"
+	@echo "  $(BIN)/rgg serve          the champion behind a REST endpoint"
+	@echo "  make lab                  the notebooks, to change and run"
+
+test: $(READY) java lint ## check that notebooks and generated code agree, then run every test
+	@$(BIN)/python notebooks/library/export.py --check
+	@$(BIN)/python -m pytest --durations=15
+
+lint: $(READY) ## ruff on the generated code, the tests and the notebooks
+	@$(BIN)/ruff check .
+
+lab: $(READY) java ## open Jupyter on the notebooks
+	@$(BIN)/jupyter lab --ip=127.0.0.1 --notebook-dir=.
+
+export: $(READY) ## clean the notebooks, then generate rgg_shared/ and tests/ from them
+	@$(BIN)/python notebooks/library/export.py
+
+lock: $(READY) ## resolve the dependencies of settings.ini anew into requirements.lock
+	@$(BIN)/uv pip compile setup.py --extra dev --python-version 3.11 --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements.lock
+
+clean: ## remove data/, the environment and everything generated
+	@rm -rf data $(VENV) build dist *.egg-info .pytest_cache .ruff_cache spark-warehouse
+
+$(READY): requirements.lock settings.ini setup.py
+	@test -n "$(PYTHON)" || { echo "rgg needs Python 3.11 or 3.12: install it, or name it with make PYTHON=/path/to/python3.12."; exit 1; }
+	@test -d $(VENV)/lib || test $$(df -Pk . | awk 'NR==2 {print $$4}') -ge $(FREE_KB) || { echo "rgg needs 6 GB of free disk here for its dependencies, there is less: make room, or clone it elsewhere."; exit 1; }
+	@echo "Setting up $(VENV) (some minutes the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian and Ubuntu: apt-get install python3-venv)."; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+# Spark needs Java 17 or newer.
+java:
+	@java="$${JAVA_HOME:+$$JAVA_HOME/bin/}java"; \
+	version=$$($$java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p'); \
+	if [ "$${version:-0}" -ge 17 ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ -z "$$JAVA_HOME" ]; then \
+		echo "Installing Java 17 ..."; apt-get update -qq && apt-get install -y -qq openjdk-17-jre-headless >/dev/null && exit 0; fi; \
+	echo "Spark needs Java 17 or newer: install it (Debian and Ubuntu: sudo apt-get install openjdk-17-jre-headless), or set JAVA_HOME."; exit 1

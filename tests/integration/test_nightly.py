@@ -1,0 +1,120 @@
+"""The job nightly on a small simulated shop, as a user runs it, and what can be done with what it leaves."""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rgg_shared import jobs, registry
+from rgg_shared.runtime import Lake
+
+SMALL = ["days=5", "sessions_per_day=250", "epochs=2", "batch_size=64", "min_count=2", "top_k=5"]
+
+
+def rgg(data, *arguments):
+    "Run `rgg` in a process of its own, with everything it keeps below `data`."
+    command = [sys.executable, "-c", "from rgg_shared.jobs import main; main()", *arguments]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RGG_DATA", str(data))
+        patch.setenv("RGG_MASTER", "local[2]")
+        return subprocess.run(command, capture_output=True, text=True, timeout=900)
+
+
+def newest_run(data):
+    return jobs.load_run("") if (data / "runs").exists() else None
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    "The data directory after one night."
+    data = tmp_path_factory.mktemp("shop")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RGG_DATA", str(data))
+        done = rgg(data, "run", "nightly", *(word for pair in SMALL for word in ("-p", pair)))
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        yield data, done.stdout
+
+
+@pytest.fixture
+def lake(spark, shop):
+    return Lake(str(shop[0] / "lake"), spark)
+
+
+def files(data):
+    "The files of the lake and their number of bytes, without the names that Spark makes up."
+    found = [p for p in (data / "lake").rglob("*") if p.is_file() and not p.name.startswith((".", "_"))]
+    return len(found), sorted({p.relative_to(data).parts[1] for p in found})
+
+
+def test_the_night_ends_with_a_champion_and_says_so(shop):
+    data, said = shop
+    champion = registry.champion()
+    run = newest_run(data)
+    assert run.state == "SUCCESS" and {t["state"] for t in run.tasks.values()} == {"SUCCESS"}
+    assert champion.version == "1" and champion.run_id == run.tasks["train"]["values"]["run_id"]
+    for expected in ("popularity", "markov", "challenger", "recommender version 1 has the alias champion", "looked at:", "recommended:"):
+        assert expected in said
+    assert all(Path(t["notebook"]).exists() for t in run.tasks.values())
+
+
+def test_every_row_is_an_event_or_in_quarantine(shop, lake):
+    values = newest_run(shop[0]).tasks["ingest"]["values"]
+    assert values["rows_in"] == values["events"] + values["quarantined"]
+    assert values["events"] == lake.read("events").count() and values["quarantined"] == lake.read("quarantine").count() > 0
+
+
+def test_two_workers_trained_in_one_cluster(shop):
+    client, run_id = registry.connect(), registry.champion().run_id
+    logs = [client.download_artifacts(run_id, f"logs/worker-{n}.log") for n in (0, 1)]
+    first = [Path(log).read_text().splitlines()[0] for log in logs]
+    clusters = [json.loads(line.split("TF_CONFIG ")[1]) for line in first]
+    assert clusters[0]["cluster"] == clusters[1]["cluster"] and [c["task"]["index"] for c in clusters] == [0, 1]
+    assert len({line.split("process ")[1].split(",")[0] for line in first}) == 2
+
+
+def test_the_run_is_documented_in_mlflow(shop):
+    client, run_id = registry.connect(), registry.champion().run_id
+    run = client.get_run(run_id)
+    assert {"data_digest", "epochs", "num_slots", "width", "test_start"} <= run.data.params.keys()
+    assert {"test_recall_20", "test_mrr_20", "val_recall_20", "test_markov_recall_20"} <= run.data.metrics.keys()
+    assert len(client.get_metric_history(run_id, "loss")) == 2
+    assert {"training_curve.png", "test_metrics.png"} <= {f.path for f in client.list_artifacts(run_id)}
+
+
+def test_recommendations_are_ranked_on_sale_and_not_bought(shop, lake):
+    rows = lake.read("recommendations")
+    bought = lake.read("events").where("event_type = 'purchase'").select("session_id", "item_id")
+    assert rows.where("rank between 1 and 5").count() == rows.count() > 0
+    assert rows.join(bought, ["session_id", "item_id"]).count() == 0
+    assert rows.join(lake.read("items"), "item_id", "left_anti").count() == 0
+    assert [r.model_version for r in rows.select("model_version").distinct().collect()] == ["1"]
+
+
+def test_running_stages_again_does_not_grow_the_lake(shop):
+    data, _ = shop
+    before = files(data)
+    for task in ("ingest", "featurize", "score"):
+        done = rgg(data, "run", "nightly", "--task", task, *(word for pair in SMALL for word in ("-p", pair)))
+        assert done.returncode == 0, done.stdout[-3000:]
+    assert files(data) == before
+
+
+def test_exploring_and_streaming_work_on_the_same_lake(shop, lake):
+    for job in ("explore", "realtime"):
+        done = rgg(shop[0], "run", job)
+        assert done.returncode == 0, done.stdout[-3000:]
+    assert lake.read("live_recommendations").count() > 0
+
+
+@pytest.mark.parametrize("task, parameters, sentence", [
+    ("ingest", ["source=/nowhere", "source_sql=notebooks/sources/yoochoose.sql"], "/nowhere"),
+    ("featurize", ["valid_days=400"], "split train would be empty"),
+    ("score", [], "There is no model 'recommender' with the alias 'champion' yet: run the tasks train and promote first."),
+])
+def test_bad_input_ends_with_a_sentence_and_leaves_the_lake(shop, tmp_path, task, parameters, sentence):
+    data = tmp_path if task == "score" else shop[0]
+    before = files(data) if task != "score" else None
+    done = rgg(data, "run", "nightly", "--task", task, *(word for pair in parameters for word in ("-p", pair)))
+    assert done.returncode == 1 and sentence in done.stdout and "Traceback" not in done.stdout, done.stdout[-2000:]
+    assert before is None or files(data) == before
