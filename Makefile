@@ -42,7 +42,7 @@ export: $(READY) ## clean the notebooks, then generate rgg_shared/ and tests/ fr
 	@$(BIN)/python notebooks/library/export.py
 
 lock: $(READY) ## resolve the dependencies of settings.ini anew into requirements.lock
-	@$(BIN)/uv pip compile setup.py --extra dev --python-version 3.11 --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements.lock
+	@$(BIN)/uv pip compile setup.py --extra dev --python-version 3.11 --no-emit-index-url --no-header --no-annotate --refresh -q -o requirements.lock
 
 clean: ## remove data/, the environment and everything generated
 	@rm -rf data $(VENV) build dist *.egg-info .pytest_cache .ruff_cache spark-warehouse
@@ -52,9 +52,9 @@ $(READY): requirements.lock settings.ini setup.py
 	@test -d $(VENV)/lib || test $$(df -Pk . | awk 'NR==2 {print $$4}') -ge $(FREE_KB) || { echo "rgg needs 6 GB of free disk here for its dependencies, there is less: make room, or clone it elsewhere."; exit 1; }
 	@echo "Setting up $(VENV) (some minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian and Ubuntu: apt-get install python3-venv)."; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(UV)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --refresh -e .
 	@touch $@
 
 # Spark needs Java 17 or newer.
