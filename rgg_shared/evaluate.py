@@ -142,7 +142,9 @@ def plot(measured: dict[str, dict[str, float]]):
     best = frame["recall@20"].idxmax()
     axes.set(title=f"{best} finds the next item among 20 in {frame.loc[best, 'recall@20']:.0%} of the cases", xlabel="")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", frameon=False)
+    axes.margins(x=0.12)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    axes.get_legend().remove()
     return figure
 
 # %% ../notebooks/library/07_evaluate.ipynb #3c40c6c7
@@ -153,17 +155,17 @@ def plot_curves(
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
-    curves["loss"].plot(ax=axes, color="#999999", marker="o", label="training loss")
+    curves["loss"].plot(ax=axes, color="#999999", marker="o", label="training loss (left)")
     axes.set(xlabel="epoch", ylabel="loss")
     axes.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
     measures = curves.columns.difference(["loss"])
     if len(measures):
         right = axes.twinx()
         curves[measures].rename(columns=lambda n: n.replace("val_", "validation ").replace("_20", "@20")).plot(
-            ax=right, marker="o", color=["#c9a227", "#3a6ea5"]
+            ax=right, marker="o", color=["#c9a227", "#3a6ea5"], legend=False
         )
         right.set_ylim(0)
-        right.legend(loc="center right", frameon=False)
         best = curves["val_mrr_20"].idxmax()
         axes.set_title(f"epoch {best} is kept: validation recall@20 {curves.loc[best, 'val_recall_20']:.3f}")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure

@@ -1,4 +1,4 @@
-"""Simulate, ingest and explore as notebooks; real click logs; input that is wrong."""
+"""Ingesting real click logs, and input that is wrong."""
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,21 +34,6 @@ def run(tmp_path, monkeypatch):
         text = "".join(out["text"] for out in outputs if out.get("name") == "stdout")
         return text, sum("image/png" in out.get("data", {}) for out in outputs)
     return execute
-
-
-def test_simulate_ingest_and_explore_run_as_notebooks(spark, tmp_path, run):
-    text, pictures = run("00_simulate", **SMALL)
-    assert "simulating 2 days" in text and pictures == 1
-    text, pictures = run("10_ingest")
-    lake = Lake(str(tmp_path / "lake"), spark)
-    events, quarantined = lake.read("events").count(), lake.read("quarantine").count()
-    rows_in = spark.read.text(lake.path("raw/clicks")).count()
-    assert rows_in == events + quarantined and events > 1000
-    assert f"{rows_in:,} rows in = {events:,} events + {quarantined:,} quarantined" in text and pictures == 1
-    items = lake.read("items")
-    assert items.where("name IS NOT NULL AND sale_start < sale_end").count() == items.count() == 5 * 20
-    text, pictures = run("20_explore")
-    assert pictures == 4
 
 
 def test_with_a_source_there_is_nothing_to_simulate(tmp_path, run):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from rgg_shared import jobs, registry
@@ -60,6 +61,7 @@ def test_the_night_ends_with_a_champion_and_says_so(shop):
 
 def test_every_row_is_an_event_or_in_quarantine(shop, lake):
     values = newest_run(shop[0]).tasks["ingest"]["values"]
+    assert values["rows_in"] == lake.spark.read.text(lake.path("raw/clicks")).count()
     assert values["rows_in"] == values["events"] + values["quarantined"]
     assert values["events"] == lake.read("events").count() and values["quarantined"] == lake.read("quarantine").count() > 0
 
@@ -104,11 +106,13 @@ def test_exploring_and_streaming_work_on_the_same_lake(shop, lake):
     for job in ("explore", "realtime"):
         done = rgg(shop[0], "run", job)
         assert done.returncode == 0, done.stdout[-3000:]
+    explored = nbformat.read(next((shop[0] / "runs").glob("*-explore-*/explore.ipynb")), as_version=4)
+    outputs = [output for cell in explored.cells for output in cell.get("outputs", [])]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
     assert lake.read("live_recommendations").count() > 0
 
 
 @pytest.mark.parametrize("task, parameters, sentence", [
-    ("ingest", ["source=/nowhere", "source_sql=notebooks/sources/yoochoose.sql"], "/nowhere"),
     ("featurize", ["valid_days=400"], "split train would be empty"),
     ("score", [], "There is no model 'recommender' with the alias 'champion' yet: run the tasks train and promote first."),
 ])
