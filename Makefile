@@ -2,12 +2,16 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+# A name on the PATH proves nothing (pyenv's shims fail when they run), so each is tried.
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c '$(FITS)' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := uv==0.13.9
 FREE_KB := 6000000
+# An environment of its own, with pip: what is half made is made again, and nothing goes into the system's Python.
+OWN := import pip, sys; sys.exit(sys.prefix == sys.base_prefix)
 
 export TF_USE_LEGACY_KERAS := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
@@ -45,13 +49,14 @@ lock: $(READY) ## resolve the dependencies of settings.ini anew into requirement
 	@$(BIN)/uv pip compile setup.py --extra dev --python-version 3.11 --no-emit-index-url --no-header --no-annotate --refresh -q -o requirements.lock
 
 clean: ## remove data/, the environment and everything generated
-	@rm -rf data $(VENV) build dist *.egg-info .pytest_cache .ruff_cache spark-warehouse
+	@rm -rf data $(VENV) build dist *.egg-info .pytest_cache .ruff_cache spark-warehouse metastore_db derby.log
+	@find . -name .git -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 $(READY): requirements.lock settings.ini setup.py
-	@test -n "$(PYTHON)" || { echo "rgg needs Python 3.11 or 3.12: install it, or name it with make PYTHON=/path/to/python3.12."; exit 1; }
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "rgg needs Python 3.11 or 3.12: install it, or name it with make PYTHON=/path/to/python3.12."; exit 1; }
 	@test -d $(VENV)/lib || test $$(df -Pk . | awk 'NR==2 {print $$4}') -ge $(FREE_KB) || { echo "rgg needs 6 GB of free disk here for its dependencies, there is less: make room, or clone it elsewhere."; exit 1; }
 	@echo "Setting up $(VENV) (some minutes the first time) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian and Ubuntu: apt-get install python3-venv)."; exit 1; }
+	@$(BIN)/python -c '$(OWN)' 2>/dev/null || $(PYTHON) -m venv $(VENV) >/dev/null || { echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian and Ubuntu: apt-get install python3-venv)."; exit 1; }
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(UV)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --refresh -e .

@@ -93,6 +93,7 @@ def get_spark(
     if session or "DATABRICKS_RUNTIME_VERSION" in os.environ:
         return session or SparkSession.builder.getOrCreate()
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ.setdefault("SPARK_WORKER_DIR", str(data_dir() / "spark-work"))  # a local cluster's, by default in .venv
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name).master(master or os.environ.get("RGG_MASTER") or "local[*]")
     for key, value in (local_conf() | (conf or {})).items():

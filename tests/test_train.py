@@ -175,6 +175,6 @@ def test_the_same_call_on_executors_in_processes_of_their_own(examples, tmp_path
 
 # %% ../notebooks/library/06_train.ipynb #99329bde
 def test_als_recommends_from_the_cycle_of_the_session(spark, examples, tmp_path):
-    path = train.train_als(spark, examples, str(tmp_path), rank=8, iterations=4)
+    path = train.train_als(spark, examples, str(tmp_path), rank=4, iterations=10)
     got = models.Recommender(path).predict(models_frame([["a0", "a1"], ["b3", "b4"]]), k=3)
     assert {x[0] for x in got.item_ids[0]} == {"a"} and {x[0] for x in got.item_ids[1]} == {"b"}

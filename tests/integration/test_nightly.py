@@ -19,6 +19,7 @@ def rgg(data, *arguments):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RGG_DATA", str(data))
         patch.setenv("RGG_MASTER", "local[2]")
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow leaves it in the environment of whoever sets it
         return subprocess.run(command, capture_output=True, text=True, timeout=900)
 
 
@@ -32,6 +33,7 @@ def shop(tmp_path_factory):
     data = tmp_path_factory.mktemp("shop")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RGG_DATA", str(data))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         done = rgg(data, "run", "nightly", *(word for pair in SMALL for word in ("-p", pair)))
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         yield data, done.stdout
