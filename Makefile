@@ -18,7 +18,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 export SPARK_LOCAL_IP := 127.0.0.1
 unexport PYTHONDONTWRITEBYTECODE # without .pyc files every process that imports TensorFlow takes 15 s instead of 5
 
-.PHONY: help demo test lint lab export lock java clean
+.PHONY: help demo test lint lab export update lock java clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ lab: $(READY) java ## open Jupyter on the notebooks
 
 export: $(READY) ## clean the notebooks, then generate rgg_shared/ and tests/ from them
 	@$(BIN)/python notebooks/library/export.py
+
+update: $(READY) ## bring edits of rgg_shared/*.py back into the notebooks
+	@$(BIN)/python notebooks/library/export.py --update
 
 lock: $(READY) ## resolve the dependencies of settings.ini anew into requirements.lock
 	@$(BIN)/uv pip compile setup.py --extra dev --python-version 3.11 --no-emit-index-url --no-header --no-annotate --refresh -q -o requirements.lock

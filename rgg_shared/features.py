@@ -124,6 +124,8 @@ def to_examples(
     gaps = F.zip_with(F.slice(seconds, 2, F.size(seconds) - 1), seconds, lambda later, t: (later - t).cast("float"))
     gaps = F.concat(F.array(F.lit(0.0).cast("float")), F.filter(gaps, lambda g: g.isNotNull()))
     own = {"item_ids", "event_types", "event_times", "started_at", "ended_at", "split", "session_id"}
+    if taken := sorted({"gaps", "purchased", "hour", "weekday"} & set(sessions.columns)):
+        raise UserError(f"The events have a column {', '.join(taken)}, a name that examples use: rename it in the SELECT.")
     return sessions.where(F.size("item_ids") > 1).select(
         "session_id",
         "item_ids",

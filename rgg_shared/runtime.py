@@ -67,8 +67,6 @@ def local_conf() -> dict[str, str]:
     "Spark settings for a laptop; a cluster brings its own."
     keras = {f"spark.executorEnv.{name}": os.environ[name] for name in ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL")}
     return keras | {
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.memory": driver_memory(),
         "spark.ui.enabled": str("PYTEST_VERSION" not in os.environ).lower(),  # set by pytest, inherited by its kernels
         "spark.ui.showConsoleProgress": "false",
@@ -92,11 +90,14 @@ def get_spark(
     session = SparkSession.getActiveSession()
     if session or "DATABRICKS_RUNTIME_VERSION" in os.environ:
         return session or SparkSession.builder.getOrCreate()
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("SPARK_WORKER_DIR", str(data_dir() / "spark-work"))  # a local cluster's, by default in .venv
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = SparkSession.builder.appName(app_name).master(master or os.environ.get("RGG_MASTER") or "local[*]")
-    for key, value in (local_conf() | (conf or {})).items():
+    master = master or os.environ.get("RGG_MASTER") or "local[*]"
+    loopback = dict.fromkeys(("spark.driver.host", "spark.driver.bindAddress"), "127.0.0.1") if master.startswith("local") else {}
+    if loopback:
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    builder = SparkSession.builder.appName(app_name).master(master)
+    for key, value in (local_conf() | loopback | (conf or {})).items():
         builder = builder.config(key, value)
     try:
         spark = builder.getOrCreate()

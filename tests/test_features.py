@@ -4,6 +4,7 @@
 from datetime import datetime, timedelta
 
 import pytest
+from pyspark.sql import functions as F
 
 from rgg_shared import features, tfrecord
 from rgg_shared.models import load_catalogue
@@ -80,6 +81,8 @@ def test_an_example_holds_the_session_its_gaps_and_its_context(spark):
     assert [r.session_id for r in got] == ["s1"]
     assert got[0].gaps == [0.0, 60.0, 60.0] and got[0].purchased == 1 and got[0].shop == "fr"
     assert got[0].hour == 11 and got[0].weekday == 3 and got[0].split == "test"
+    with pytest.raises(UserError, match="column hour, a name that examples use"):
+        features.to_examples(sessions.withColumn("hour", F.lit(1)).withColumn("split", F.lit("train")))
 
 # %% ../notebooks/library/04_features.ipynb #e3e79030
 @pytest.fixture(scope="module")

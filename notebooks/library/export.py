@@ -1,7 +1,8 @@
 """Clean every notebook, then generate rgg_shared/ and tests/test_*.py from the library's notebooks.
 
-    python notebooks/library/export.py           write
-    python notebooks/library/export.py --check   write nothing, exit 1 and name what has drifted
+    python notebooks/library/export.py            write
+    python notebooks/library/export.py --check    write nothing, exit 1 and name what has drifted
+    python notebooks/library/export.py --update   bring edits of rgg_shared/*.py back into the notebooks, then write
 """
 import argparse
 import os
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import nbformat
 from nbdev.clean import clean_nb
+from nbdev.doclinks import _build_modidx
 from nbdev.export import nb_export
 from nbdev.maker import ModuleMaker
 from nbdev.process import NBProcessor
+from nbdev.sync import nbdev_update
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,14 +91,27 @@ def drift():
     return found + [f"{name}: needs exactly one cell tagged `parameters`" for name in untagged(ROOT)]
 
 
+def update():
+    "Carry edits of the generated modules back into their notebooks."
+    _build_modidx()  # nbdev_update looks its modules up there; the index is of no use to anybody else
+    try:
+        nbdev_update()
+    finally:
+        Path("rgg_shared/_modidx.py").unlink()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the tree is not what export would leave")
-    if parser.parse_args().check:
+    parser.add_argument("--update", action="store_true", help="bring edits of the generated modules back into the notebooks first")
+    arguments = parser.parse_args()
+    if arguments.check:
         found = drift()
         print("\n".join(found) or "notebooks and generated code agree")
         sys.exit(bool(found))
     os.chdir(ROOT)
+    if arguments.update:
+        update()
     build()
 
 
