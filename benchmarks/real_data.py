@@ -2,8 +2,8 @@
 
     python benchmarks/real_data.py PATH_OF_THE_DATA [eshop|yoochoose]
 
-Everything is kept below a temporary directory. The settings were chosen on a validation day or week before the test
-(`-p valid_days=…`); the figures are from training on all sessions before the test.
+Everything is kept below a temporary directory. The network has the job's default size; epochs and learning rate are
+given below and were not searched for. Training is on all sessions before the test (`valid_days=0`).
 """
 import os
 import sys
@@ -15,7 +15,7 @@ from rgg_shared import jobs
 DATA = {
     "yoochoose": dict(
         files=("yoochoose-clicks-100k_train_full.txt", "yoochoose-clicks-100k_test.txt"),
-        source_sql="notebooks/sources/yoochoose.sql", test_days="1", epochs="8", learning_rate="0.004",
+        source_sql="notebooks/sources/yoochoose.sql", test_days="1", epochs="7", learning_rate="0.005",
     ),
     "eshop": dict(
         files=("eshop_clothing_2008.csv",),
