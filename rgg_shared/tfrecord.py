@@ -512,7 +512,7 @@ class Written(WriterCommitMessage):
 # %% ../notebooks/library/03_tfrecord.ipynb #cbf3f919
 def write_shard(
     fs: FileSystem,
-    folder: str,  # where to put it; made if it does not exist
+    folder: str,  # where to put it; the driver has made it
     batches: Iterator[pa.RecordBatch],
     features: tuple[Feature, ...],
 ) -> Shard | None:
@@ -524,8 +524,12 @@ def write_shard(
     if first is None:
         return None
     name, rows, sha = f"part-{TaskContext.get().partitionId():05d}-{uuid.uuid4()}.tfrecord", 0, hashlib.sha256()
-    fs.create_dir(folder, recursive=True)
-    with fs.open_output_stream(f"{folder}/{name}") as out:
+    try:
+        out = fs.open_output_stream(f"{folder}/{name}")
+    except FileNotFoundError:
+        raise UserError(f"{folder}, which the driver made, is not there for this executor: either the write has failed "
+                        "elsewhere and is over, or the path is not on storage that all machines share.") from None
+    with out:
         for batch in itertools.chain([first], batches):
             content = frame(encode(batch, features))
             out.write(content)
@@ -560,6 +564,7 @@ class TFRecordWriter(DataSourceArrowWriter):
         if self.fs.get_file_info(self.root).is_file:
             raise UserError(f"{self.root} is a file; give the path of a folder for the shards.")
         self._merged(self.new)  # refuses what cannot be appended before any task runs
+        self.fs.create_dir(self.temporary, recursive=True)  # here, so that a task that outlives an abort finds nothing to write to
 
     def write(self, batches: Iterator[pa.RecordBatch]) -> Written:
         "Write the rows of one task to a shard in the temporary folder."
