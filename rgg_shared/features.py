@@ -4,11 +4,10 @@
 
 # %% auto #0
 __all__ = ['NOT_FEATURES', 'MAX_CATEGORIES', 'BUCKETS', 'Split', 'split_times', 'with_split', 'category_numbers',
-           'bucket_numbers', 'feature_columns', 'vocabulary', 'is_on_sale', 'catalogue', 'to_examples', 'split_counts',
-           'code_commit', 'digest', 'Examples', 'write_examples', 'read_examples']
+           'bucket_numbers', 'feature_kinds', 'feature_columns', 'vocabulary', 'is_on_sale', 'catalogue', 'to_examples',
+           'split_counts', 'code_commit', 'digest', 'Examples', 'write_examples', 'read_examples']
 
 # %% ../notebooks/library/04_features.ipynb #1f13862b
-import json
 import subprocess
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -70,16 +69,21 @@ def bucket_numbers(items: DataFrame, column: str):
     above = sum((F.when(F.col(column) > edge, 1).otherwise(0) for edge in sorted(set(edges))), F.lit(1))
     return F.when(F.col(column).isNull(), 0).otherwise(above).cast("int")
 
-# %% ../notebooks/library/04_features.ipynb #2dbbbb41
-def feature_columns(items: DataFrame) -> dict:
-    "The features of a catalogue by name, each as an expression that numbers its values."
+# %% ../notebooks/library/04_features.ipynb #fc03ad0e
+def feature_kinds(items: DataFrame) -> dict:
+    "The features of a catalogue by name, each with the function that numbers its values; nothing is computed."
     numbers = {}
     for field in items.schema.fields:
         if isinstance(field.dataType, (T.FloatType, T.DoubleType, T.DecimalType)):
             numbers[field.name] = bucket_numbers
         elif isinstance(field.dataType, (T.StringType, T.BooleanType, T.IntegralType)):
             numbers[field.name] = category_numbers
-    return {name: number(items, name) for name, number in numbers.items() if name not in NOT_FEATURES}
+    return {name: number for name, number in numbers.items() if name not in NOT_FEATURES}
+
+# %% ../notebooks/library/04_features.ipynb #143cf5e9
+def feature_columns(items: DataFrame) -> dict:
+    "The features of a catalogue by name, each as an expression that numbers its values."
+    return {name: number(items, name) for name, number in feature_kinds(items).items()}
 
 # %% ../notebooks/library/04_features.ipynb #17cc0dc8
 def vocabulary(train: DataFrame, min_count: int = 1) -> DataFrame:
@@ -188,7 +192,6 @@ def write_examples(
     shards: int = 4,  # files per split; at least one for each training slot
 ) -> Examples:
     "Write catalogue and examples below `examples/` in the lake."
-    tfrecord.register(lake.spark)
     sessions = sessions.cache()
     split = split_times(sessions, valid_days, test_days)
     examples = to_examples(with_split(sessions, split)).cache()
@@ -202,15 +205,14 @@ def write_examples(
     info = {
         "item_ids": "raw strings",
         "vocabulary_digest": digest(written),
-        "features": sorted(feature_columns(lake.read("items"))),
+        "features": sorted(feature_kinds(lake.read("items"))),
         "split_times": {name: value.isoformat() for name, value in asdict(split).items()},
         "commit": code_commit(),
     }
     for name in counts:
         part = examples.where(F.col("split") == name).drop("split")
         part = part.repartition(shards, "session_id").sortWithinPartitions("session_id")
-        writer = part.write.format("tfrecord").mode("overwrite").option("contract", json.dumps(info | {"split": name}))
-        writer.save(f"{path}/{name}")
+        tfrecord.save(part, f"{path}/{name}", "overwrite", info | {"split": name})
     sizes = written.agg(F.count("*"), F.sum((F.col("count") > 0).cast("int")), F.sum(F.col("on_sale").cast("int"))).first()
     for df in (examples, sessions):
         df.unpersist()
