@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['RECORD_TYPES', 'KINDS', 'WORDS', 'INTEGERS', 'FLOATS', 'STRINGS', 'LIMITS', 'Feature', 'dtype_of', 'is_vector',
            'element_of', 'features_of', 'numbers', 'strings', 'values_of', 'dense', 'table_values', 'markers',
-           'leaves_of', 'misfit', 'unfit', 'arrow_strings', 'arrow_numbers', 'column_of', 'Misfit', 'table_of']
+           'leaves_of', 'misfit', 'unfit', 'is_utf8', 'arrow_strings', 'arrow_numbers', 'column_of', 'Misfit',
+           'table_of']
 
 # %% ../notebooks/library/02c_columns.ipynb #d44405fc
 import decimal
@@ -263,12 +264,13 @@ def unfit(data, element: T.DataType) -> np.ndarray | None:
     elif isinstance(element, T.DecimalType):
         wrong = ~(np.abs(data.astype(np.float64)) < 10.0 ** (element.precision - element.scale))
         return wrong if wrong.any() else None
-    elif isinstance(element, T.StringType) and not _is_utf8(data):
-        return np.array([not _is_utf8(Bytes(data.offsets[k : k + 2], data.data)) for k in range(len(data.offsets) - 1)])
+    elif isinstance(element, T.StringType) and not is_utf8(data):
+        return np.array([not is_utf8(Bytes(data.offsets[k : k + 2], data.data)) for k in range(len(data.offsets) - 1)])
     return None
 
 
-def _is_utf8(data: Bytes) -> bool:
+def is_utf8(data: Bytes) -> bool:
+    "Whether all byte strings are text."
     try:
         arrow_strings(data, pa.string()).validate(full=True)
     except pa.ArrowInvalid:
