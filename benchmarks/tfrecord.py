@@ -1,20 +1,26 @@
-"""The Spark-TFRecord bridge against its peers, on the same rows in the same run.
+"""The TFRecord bridge beside its peers, in one run on the same rows: Parquet, tf.train.Example, tf.data by hand.
 
-    python benchmarks/tfrecord.py                 the table of rates (some five minutes)
-    python benchmarks/tfrecord.py --growth        memory and cost per row as the table grows (some ten minutes)
-    python benchmarks/tfrecord.py --rows 200000   a quick look
-    python benchmarks/tfrecord.py --markdown      the tables as they stand in results.md
+    python benchmarks/tfrecord.py --growth --markdown > section.md
 
-Every measure is taken several times, in turn with its peers, after a first round that is thrown away; the median counts.
+Peers take turns, so that noise hits all alike, and the order turns by one with every round. A call is timed from start
+to end, after the disk has caught up with the calls before; the first warms up and counts only in the table of first
+calls. A ratio is one of median rates, its range is what the single rounds give. Needs about 1 GB below the temporary
+directory, 4 GB with --growth.
 """
 import argparse
+import math
+import os
 import platform
-import statistics
-import subprocess
+import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
 import psutil
 from pyspark.sql import functions as F
@@ -22,212 +28,301 @@ from pyspark.sql import functions as F
 from rgg_shared import tfrecord
 from rgg_shared.runtime import get_spark
 
-COLUMNS = ["cast(rand(1) * 1e7 AS bigint) AS id",
-           "transform(sequence(1, 1 + cast(rand(2) * 19 AS int)), x -> cast(rand(3) * 3e6 AS bigint)) AS hist",
-           "cast(rand(4) AS float) AS price",
-           "concat('category-', cast(rand(5) * 50 AS int)) AS cat"]
-SUMS = [F.sum("id"), F.sum(F.size("hist")), F.round(F.sum("price"), 2), F.sum(F.length("cat"))]
+CONF = {"spark.ui.enabled": "false", "spark.sql.files.minPartitionNum": "8"}  # so every source reads 8 files in 8 tasks
+TOTALS = ["sum(id)", "sum(size(hist))", "sum(price)", "sum(length(cat))"]
+SECTIONS = ("write", "read", "example", "tfdata")
+GROWTH = (10**5, 10**6, 3 * 10**6, 10**7)
+BATCH = 1024
 
 
-def rows_of(spark, rows, partitions=8):
-    "The table: an id, 1 to 19 ids, a price and one of fifty categories."
-    return spark.range(rows, numPartitions=partitions).selectExpr(*COLUMNS)
+@dataclass
+class Measure:
+    "A call, and the seconds it has taken."
+    name: str
+    rows: int
+    run: Callable
+    warm: Callable | None = None  # instead of a first `run`, where that takes minutes
+    first: float = 0.0
+    seconds: list[float] = field(default_factory=list)
+
+    def rate(self, seconds: Callable = median) -> float:
+        "Thousand rows a second."
+        return self.rows / seconds(self.seconds) / 1e3
 
 
-def in_turn(peers, repeats):
-    "Seconds of each of `peers`, name to function, measured one after the other `repeats` times after one more round."
-    taken = {name: [] for name in peers}
-    for round in range(repeats + 1):
-        for name, run in peers.items():
-            start = time.perf_counter()
-            run()
-            if round:
-                taken[name].append(time.perf_counter() - start)
-    return taken
+def timed(call: Callable) -> float:
+    "The seconds that `call` takes, with nothing left to write from before."
+    os.sync()
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
-def report(title, taken, rows, claims, markdown):
-    "Print the rates of `taken` and the ratios in `claims`: (name, peer, what is to be reached)."
-    print(f"\n### {title}\n" if markdown else f"\n{title}")
-    table = [["", "thousand rows/s, median", "best"]]
-    for name, seconds in taken.items():
-        table.append([name, f"{rows / statistics.median(seconds) / 1e3:,.0f}", f"{rows / min(seconds) / 1e3:,.0f}"])
-    show(table, markdown)
-    if claims:
-        print()
-        rate = {name: 1 / statistics.median(seconds) for name, seconds in taken.items()}
-        show([["ratio of medians", "measured", "to reach"]]
-             + [[f"{ours} ÷ {peer}", f"{rate[ours] / rate[peer]:.2f}", goal] for ours, peer, goal in claims], markdown)
+def take_turns(repeats: int, *measures: Measure) -> tuple[Measure, ...]:
+    "The measures, each warmed up once and then timed in every round."
+    for measure in measures:
+        measure.first = timed(measure.warm or measure.run)
+    for turn in (at % len(measures) for at in range(repeats)):
+        for measure in measures[turn:] + measures[:turn]:
+            measure.seconds.append(timed(measure.run))
+            print(f"{measure.name}, {measure.rows:,} rows: {measure.seconds[-1]:.2f} s", file=sys.stderr, flush=True)
+    return measures
 
 
-def show(table, markdown):
-    "Print a table whose first row is its head."
-    widths = [max(len(row[k]) for row in table) for k in range(len(table[0]))]
-    for number, row in enumerate(table):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths)]
-        print(f"| {' | '.join(cells)} |" if markdown else "   ".join(cells).rstrip())
-        if markdown and not number:
-            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+def claims(title: str, *compared: tuple[Measure, Measure, float]) -> tuple:
+    "The title, header and rows of a table of ours, its peer and the ratio to reach."
+    rates = lambda measure: f"{measure.rate():,.0f} ({measure.rate(min):,.0f})"
+    rows = []
+    for ours, peer, aim in compared:
+        rounds = [other / mine * ours.rows / peer.rows for mine, other in zip(ours.seconds, peer.seconds)]
+        rows.append([ours.name, rates(ours), peer.name, rates(peer), f"{ours.rate() / peer.rate():.2f}",
+                     f"{min(rounds):.2f} to {max(rounds):.2f}", f"{aim:g}"])
+    title = f"{title}, thousand rows/s: median (best)"
+    return title, ["ours", "", "peer", "", "ratio", "by round", "to reach"], rows
 
 
-def encode_with_tensorflow(folder):
-    "The function for mapInArrow that writes its rows with tf.train.Example, one row at a time."
+@contextmanager
+def session():
+    "A Spark session with Python workers of its own."
+    spark = get_spark("benchmark", master="local[2]", conf=CONF)
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+def examples(spark, rows: int):
+    "The table that all write: always the same rows, in 8 partitions."
+    return spark.range(rows, numPartitions=8).selectExpr(
+        "cast(rand(1) * 1e7 as bigint) as id",
+        "transform(sequence(1, 1 + cast(rand(2) * 19 as int)), i -> cast(rand(3) * 3e6 as bigint)) as hist",
+        "cast(rand(4) as float) as price",
+        "concat('cat-', cast(rand(5) * 50 as int)) as cat")
+
+
+def totals(df) -> list:
+    "One number for each column."
+    return list(df.selectExpr(*TOTALS).first())
+
+
+def check(found: list, expected: list, where: str):
+    "Stop the run unless the numbers are the same; a sum of floats depends on their order, so it may differ a little."
+    if not all(math.isclose(a, b, rel_tol=1e-9) if isinstance(b, float) else a == b for a, b in zip(found, expected)):
+        sys.exit(f"{where} gives {found} instead of {expected}, so its time means nothing.")
+
+
+def writes(df, rows: int, folder: Path, repeats: int) -> tuple[tuple, tuple]:
+    "Spark writes."
+    plain, gzip, parquet = measures = take_turns(
+        repeats,
+        Measure("write", rows, lambda: tfrecord.save(df, f"{folder}/plain", "overwrite")),
+        Measure("write gzip", rows, lambda: tfrecord.save(df, f"{folder}/gzip", "overwrite", codec="gzip")),
+        Measure("write Parquet", rows, lambda: df.write.mode("overwrite").parquet(f"{folder}/parquet")))
+    return claims("Spark writes", (plain, parquet, 1.7), (gzip, parquet, 1.1)), measures
+
+
+def reads(spark, expected: list, rows: int, folder: Path, repeats: int) -> tuple[tuple, tuple]:
+    "Spark reads and adds up all columns."
+    plain, gzip, parquet = measures = take_turns(
+        repeats,
+        Measure("read", rows, lambda: check(totals(tfrecord.read(spark, f"{folder}/plain")), expected, "tfrecord")),
+        Measure("read gzip", rows, lambda: check(totals(tfrecord.read(spark, f"{folder}/gzip")), expected, "gzip")),
+        Measure("read Parquet", rows, lambda: check(totals(spark.read.parquet(f"{folder}/parquet")), expected, "Parquet")))
+    return claims("Spark reads and adds up all columns", (plain, parquet, 0.4), (gzip, parquet, 0.35)), measures
+
+
+def example_writer(folder: str) -> Callable:
+    "For `mapInArrow`: writes a shard with TensorFlow's own classes, as TensorFlow's guide to TFRecord does."
     def write(batches):
-        import uuid
-
         import pyarrow as pa
         import tensorflow as tf
-        ints = lambda values: tf.train.Feature(int64_list=tf.train.Int64List(value=values))
-        rows = 0
-        with tf.io.TFRecordWriter(f"{folder}/{uuid.uuid4()}.tfrecord") as file:
+        from pyspark import TaskContext
+
+        rows, ints = 0, lambda values: tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+        with tf.io.TFRecordWriter(f"{folder}/part-{TaskContext.get().partitionId():05d}.tfrecord") as shard:
             for batch in batches:
-                for row in batch.to_pylist():
-                    feature = {"id": ints([row["id"]]), "hist": ints(row["hist"]),
-                               "price": tf.train.Feature(float_list=tf.train.FloatList(value=[row["price"]])),
-                               "cat": tf.train.Feature(bytes_list=tf.train.BytesList(value=[row["cat"].encode()]))}
-                    file.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
                 rows += batch.num_rows
-        yield pa.record_batch({"rows": [rows]})
+                for id, hist, price, cat in zip(*(column.to_pylist() for column in batch.columns)):
+                    shard.write(tf.train.Example(features=tf.train.Features(feature={
+                        "id": ints([id]), "hist": ints(hist),
+                        "price": tf.train.Feature(float_list=tf.train.FloatList(value=[price])),
+                        "cat": tf.train.Feature(bytes_list=tf.train.BytesList(value=[cat.encode()])),
+                    })).SerializeToString())
+        yield pa.RecordBatch.from_pydict({"rows": [rows]})
     return write
 
 
-def writing(df, folder, rows, repeats, markdown):
-    "Claims about writing."
-    taken = in_turn({
-        "Parquet (snappy)": lambda: df.write.mode("overwrite").parquet(f"{folder}/parquet"),
-        "tfrecord": lambda: tfrecord.save(df, f"{folder}/plain", "overwrite"),
-        "tfrecord, gzip": lambda: tfrecord.save(df, f"{folder}/gzip", "overwrite", codec="gzip"),
-    }, repeats)
-    Path(f"{folder}/tensorflow").mkdir()
-    slow = in_turn({"tf.train.Example in Python": lambda: df.mapInArrow(
-        encode_with_tensorflow(f"{folder}/tensorflow"), "rows long").agg(F.sum("rows")).collect()}, max(1, repeats // 3))
-    report("Writing", taken | slow, rows, [
-        ("tfrecord", "Parquet (snappy)", "1.7"), ("tfrecord, gzip", "Parquet (snappy)", "1.1"),
-        ("tfrecord", "tf.train.Example in Python", "20")], markdown)
-    sizes = {name: sum(p.stat().st_size for p in Path(folder, name).rglob("*") if p.is_file()) / rows
-             for name in ("parquet", "plain", "gzip")}
-    print("\nBytes a row: " + ", ".join(f"{name} {size:.0f}" for name, size in sizes.items()) + ".")
+def example_writes(df, expected: list, rows: int, folder: Path, repeats: int) -> tuple[tuple, tuple]:
+    "Spark writes with a loop in Python, which is warmed up with one row in a hundred."
+    target = folder / "example"
+    target.mkdir()
+    by_hand = lambda table: table.mapInArrow(example_writer(str(target)), "rows bigint").agg(F.sum("rows")).first()
+    ours, peer = take_turns(
+        repeats,
+        Measure("write", rows, lambda: tfrecord.save(df, f"{folder}/plain", "overwrite")),
+        Measure("tf.train.Example, TFRecordWriter", rows, lambda: by_hand(df), lambda: by_hand(df.sample(0.01))))
+    check(totals(tfrecord.read(df.sparkSession, str(target), schema=df.schema)), expected, peer.name)
+    return claims("Spark writes, beside TensorFlow's classes in mapInArrow", (ours, peer, 20)), ()
 
 
-def reading(spark, folder, rows, repeats, markdown):
-    "Claims about reading: all columns are read and aggregated, and all formats have to agree."
-    tables = {"Parquet (snappy)": lambda: spark.read.parquet(f"{folder}/parquet"),
-              "tfrecord": lambda: tfrecord.read(spark, f"{folder}/plain"),
-              "tfrecord, gzip": lambda: tfrecord.read(spark, f"{folder}/gzip")}
-    found = {name: table().agg(*SUMS).first() for name, table in tables.items()}
-    if len(set(found.values())) != 1:
-        raise SystemExit(f"The formats do not hold the same rows: {found}")
-    taken = in_turn({name: lambda table=table: table().agg(*SUMS).first() for name, table in tables.items()}, repeats)
-    report("Reading and aggregating all columns", taken, rows, [
-        ("tfrecord", "Parquet (snappy)", "0.40"), ("tfrecord, gzip", "Parquet (snappy)", "0.35")], markdown)
-
-
-def feeding(folder, rows, repeats, markdown):
-    "Claims about tf.data."
+def pipelines(files: list[str]) -> dict[str, Callable]:
+    "What one would write by hand for these files: two pipelines that parse batches, and one that parses records."
     import tensorflow as tf
 
-    files = [str(path) for path in sorted(Path(folder, "plain").glob("*.tfrecord"))]
-    spec = {"id": tf.io.FixedLenFeature([], tf.int64), "hist": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
-            "price": tf.io.FixedLenFeature([], tf.float32), "cat": tf.io.FixedLenFeature([], tf.string)}
     auto = tf.data.AUTOTUNE
-
-    def drained(data, limit=None):
-        return sum(int(batch["id"].shape[0]) for batch in (data.take(limit) if limit else data))
-
-    def by_hand():
-        read = lambda file: tf.data.TFRecordDataset(file, buffer_size=1 << 20)
-        data = tf.data.Dataset.from_tensor_slices(files).interleave(read, cycle_length=8, num_parallel_calls=auto)
-        return data.batch(1024).map(lambda batch: tf.io.parse_example(batch, spec), auto).prefetch(auto)
-
-    def one_by_one():
-        data = tf.data.TFRecordDataset(files).map(lambda record: tf.io.parse_single_example(record, spec))
-        return data.ragged_batch(1024)
-
-    ours = lambda: tfrecord.dataset(f"{folder}/plain", batch_size=1024, ragged=True)
-    taken = in_turn({"dataset(...)": lambda: drained(ours()), "tuned by hand": lambda: drained(by_hand())}, repeats)
-    part = max(1, rows // 20 // 1024)
-    slow = in_turn({"map(parse_single_example)": lambda: drained(one_by_one(), part)}, max(1, repeats // 3))
-    scaled = {name: [seconds * rows / (part * 1024) for seconds in times] for name, times in slow.items()}
-    report("Feeding TensorFlow", taken | scaled, rows, [
-        ("dataset(...)", "tuned by hand", "0.90"), ("dataset(...)", "map(parse_single_example)", "20")], markdown)
+    spec = {"id": tf.io.FixedLenFeature([], tf.int64), "price": tf.io.FixedLenFeature([], tf.float32),
+            "hist": tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
+            "cat": tf.io.FixedLenFeature([], tf.string)}
+    opened = lambda file: tf.data.TFRecordDataset(file, buffer_size=1 << 20)
+    batches = lambda data: data.batch(BATCH).map(lambda batch: tf.io.parse_example(batch, spec), auto).prefetch(auto)
+    return {
+        "interleave, batch, parse_example": lambda: batches(tf.data.Dataset.from_tensor_slices(files).interleave(
+            opened, len(files), block_length=16, num_parallel_calls=auto)),
+        "num_parallel_reads, batch, parse_example": lambda: batches(
+            tf.data.TFRecordDataset(files, num_parallel_reads=auto)),
+        "parse_single_example, padded_batch": lambda: tf.data.TFRecordDataset(files).map(
+            lambda record: tf.io.parse_single_example(record, spec)).padded_batch(BATCH).prefetch(auto),
+    }
 
 
-class Peak:
-    "The largest resident set of this process's Python workers while the block runs, in MB."
-
-    def __enter__(self):
-        self.mb, self.over = 0.0, threading.Event()
-        self.thread = threading.Thread(target=self._watch)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
-
-    def _watch(self):
-        while not self.over.wait(0.02):
-            for process in psutil.Process().children(recursive=True):
-                try:
-                    if "python" in process.name():
-                        self.mb = max(self.mb, process.memory_info().rss / 1e6)
-                except psutil.NoSuchProcess:
-                    continue
+def consume(data, expected: list, where: str):
+    "Pull every batch, and check the number of rows and the sum of `id`."
+    found = [0, 0]
+    for batch in data:
+        ids = batch["id"].numpy()
+        found = [found[0] + len(ids), found[1] + int(ids.sum())]
+    check(found, expected, where)
 
 
-def growth(spark, folder, sizes, markdown):
-    "Peak memory of the workers and cost per row, for tables of several sizes in eight partitions."
-    table = [["rows", "write, worker's peak MB", "read, worker's peak MB", "write, µs/row", "read, µs/row"]]
-    tfrecord.save(rows_of(spark, 1000), f"{folder}/warm", "overwrite")
-    for rows in sizes:
-        df = rows_of(spark, rows)
-        noop = min(in_turn({"": lambda df=df: df.write.format("noop").mode("overwrite").save()}, 1)[""])
-        with Peak() as writer:
-            start = time.perf_counter()
-            tfrecord.save(df, f"{folder}/growth", "overwrite")
-            wrote = time.perf_counter() - start - noop
-        with Peak() as reader:
-            start = time.perf_counter()
-            tfrecord.read(spark, f"{folder}/growth").agg(*SUMS).first()
-            read = time.perf_counter() - start
-        table.append([f"{rows:,}", f"{writer.mb:.0f}", f"{reader.mb:.0f}", f"{wrote / rows * 1e6:.2f}", f"{read / rows * 1e6:.2f}"])
-    print("\n### As the table grows\n" if markdown else "\nAs the table grows (making the rows, a `noop` write, is subtracted)")
-    show(table, markdown)
+def tf_data(expected: list, rows: int, folder: Path, repeats: int, slow: int) -> tuple[tuple, tuple]:
+    "tf.data pulls batches of all features with dense lists; the slow pipeline takes turns of its own."
+    name, path = f"dataset(batch_size={BATCH})", f"{folder}/plain"
+    files = sorted(map(str, Path(path).glob("*.tfrecord")))
+    make = {name: lambda: tfrecord.dataset(path, batch_size=BATCH)} | pipelines(files)
+    measure = lambda name: Measure(name, rows, lambda: consume(make[name](), [rows, expected[0]], name))
+    *batched, by_record = make
+    ours, *tuned = measures = take_turns(repeats, *map(measure, batched))
+    again, single = take_turns(slow, measure(name), measure(by_record))
+    return claims("tf.data reads and parses", *((ours, peer, 0.9) for peer in tuned), (again, single, 20)), measures
 
 
-def machine():
-    "What the figures were taken on, in a sentence."
-    import pyspark
-    import tensorflow as tf
+@contextmanager
+def peak_memory():
+    "Within the block: a list, in the end with the most memory, in MiB, that one of Spark's Python workers held."
+    peak, done = [0.0], threading.Event()
 
-    memory = psutil.virtual_memory().total / 2**30
-    java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr.split('"')[1]
-    return (f"{psutil.cpu_count()} cores, {memory:.0f} GiB; Python {platform.python_version()}, Java {java}, "
-            f"Spark {pyspark.__version__}, TensorFlow {tf.__version__}; master local[2].")
+    def watch():
+        workers, looked = [], 0.0
+        while not done.wait(0.02):
+            if time.monotonic() - looked > 0.5:  # not each time: it goes through every process of the machine
+                workers, looked = psutil.Process().children(recursive=True), time.monotonic()
+            for worker in workers:
+                with suppress(psutil.NoSuchProcess):
+                    if worker.name().startswith("python"):
+                        peak[0] = max(peak[0], worker.memory_info().rss / 2**20)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    yield peak
+    done.set()
+    thread.join()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=2_000_000, help="rows of the table (default 2,000,000)")
-    parser.add_argument("--repeats", type=int, default=5, help="how often each measure is taken (default 5)")
-    parser.add_argument("--growth", action="store_true", help="instead: memory and cost at 10^5, 10^6, 3*10^6 and 10^7 rows")
-    parser.add_argument("--markdown", action="store_true", help="print tables for results.md")
-    given = parser.parse_args()
-    spark = get_spark("benchmark", master="local[2]", conf={"spark.sql.files.minPartitionNum": "8", "spark.ui.enabled": "false"})
-    print(machine())
-    with tempfile.TemporaryDirectory() as folder:
-        if given.growth:
-            growth(spark, folder, (100_000, 1_000_000, 3_000_000, 10_000_000), given.markdown)
-            return
-        df = rows_of(spark, given.rows).cache()
-        df.agg(*SUMS).first()
-        start = time.perf_counter()
-        tfrecord.save(df.limit(100), f"{folder}/first")
-        print(f"The first write of the session: {time.perf_counter() - start:.1f} s.")
-        writing(df, folder, given.rows, given.repeats, given.markdown)
-        reading(spark, folder, given.rows, given.repeats, given.markdown)
-        feeding(folder, given.rows, given.repeats, given.markdown)
+def grown(rows: int, folder: Path, repeats: int) -> tuple:
+    "Rows, a worker's MiB (write, read), microseconds a row (generate, write, write Parquet, read, read Parquet)."
+    tfr, parquet = f"{folder}/plain", f"{folder}/parquet"
+    with session() as spark, peak_memory() as writing:
+        df = examples(spark, rows)
+        nothing, *written = take_turns(
+            repeats,
+            Measure("generate", rows, lambda: df.write.format("noop").mode("overwrite").save()),
+            Measure("generate, write", rows, lambda: tfrecord.save(df, tfr, "overwrite")),
+            Measure("generate, write Parquet", rows, lambda: df.write.mode("overwrite").parquet(parquet)))
+    with session() as spark, peak_memory() as reading:
+        expected = totals(spark.read.parquet(parquet))
+        table = lambda: tfrecord.read(spark, tfr, maxPartitionBytes=2**40)  # a task for each shard, however large
+        read = take_turns(
+            repeats,
+            Measure("read", rows, lambda: check(totals(table()), expected, "tfrecord")),
+            Measure("read Parquet", rows, lambda: totals(spark.read.parquet(parquet))))
+    cost = lambda measure: 1e3 / measure.rate()
+    return (rows, *writing, *reading, cost(nothing), *(cost(m) - cost(nothing) for m in written), *map(cost, read))
+
+
+def growth(sizes: list[int], folder: Path, repeats: int) -> tuple:
+    "The table of memory and cost by the number of rows."
+    found = [grown(rows, folder, repeats) for rows in sizes]
+    rows = [[f"{f[0]:,}", f"{f[1]:,.0f}", f"{f[2]:,.0f}", *(f"{cost:.2f}" for cost in f[3:])] for f in found]
+    large = [f for f in found if f[0] >= 10**6] or found
+    ratios = [f"{max(f[at] for f in large) / min(f[at] for f in large):.2f}" for at in (1, 2)]
+    rows.append([f"most / least from {large[0][0]:,} on, at most 1.2", *ratios, *[""] * 5])
+    title = ("The largest Python worker, and microseconds a row, by the number of rows in 8 partitions; they are generated, "
+             "not cached, and the time for that (a write to Spark's `noop`) is taken off the writes")
+    return title, ["rows", "MiB: write", "MiB: read", "generate", "write", "write Parquet", "read", "read Parquet"], rows
+
+
+def first_calls(measures: list[Measure]) -> tuple:
+    "The table of what a call takes at first."
+    rows = [[m.name, f"{m.first:.2f}", f"{median(m.seconds):.2f}"] for m in measures]
+    title = "First calls in their order, seconds; Spark's session is new, what numba compiles is on the disk"
+    return title, ["", "first", "median after it"], rows
+
+
+def facts(spark, rows: int, folder: Path) -> list[str]:
+    "What the figures depend on, and the size of the files."
+    java = spark.sparkContext._jvm.java.lang.System.getProperty("java.version")
+    names = ("pyspark", "pyarrow", "numpy", "numba", "isal", "protobuf", "tensorflow")
+    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    size = lambda name: sum(p.stat().st_size for p in (folder / name).rglob("part-*")) / rows
+    return [f"Machine: {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB; Python "
+            f"{platform.python_version()}, Java {java}, {versions}; Spark on local[2].",
+            f"{rows:,} rows of `id` bigint, `hist` array of 1 to 19 bigint, `price` float and `cat` string, cached in 8 "
+            f"partitions; bytes a row: plain {size('plain'):.0f}, gzip {size('gzip'):.0f}, Parquet {size('parquet'):.0f}."]
+
+
+def compared(given: argparse.Namespace, folder: Path) -> tuple[list[tuple], list[str]]:
+    "The tables of all sections but growth, and the facts."
+    with session() as spark:  # numba compiles at its first call on a machine, and the session after this one loads that
+        tfrecord.save(examples(spark, 1000), f"{folder}/plain", "overwrite")
+        totals(tfrecord.read(spark, f"{folder}/plain"))
+    with session() as spark:
+        df, rows, repeats, slow = examples(spark, given.rows).cache(), given.rows, given.repeats, given.slow_repeats
+        expected = totals(df)
+        sections = {"write": lambda: writes(df, rows, folder, repeats),
+                    "read": lambda: reads(spark, expected, rows, folder, repeats),
+                    "example": lambda: example_writes(df, expected, rows, folder, slow),
+                    "tfdata": lambda: tf_data(expected, rows, folder, repeats, slow)}
+        done = [sections[name]() for name in SECTIONS if name in given.only or name == "write"]  # for its files
+        return [*(table for table, _ in done), first_calls([m for _, ms in done for m in ms])], facts(spark, rows, folder)
+
+
+def show(tables: list[tuple], notes: list[str], markdown: bool):
+    "Print it all: as a section for results.md, or with aligned columns."
+    command = " ".join(["python benchmarks/tfrecord.py", *sys.argv[1:]])
+    print(*(["## The TFRecord bridge", f"`{command}`"] if markdown else []), *notes, sep="\n\n")
+    for title, header, rows in tables:
+        widths = [0 if markdown else max(map(len, column)) for column in zip(header, *rows)]
+        lines = [header, ["-" * max(width, 3) for width in widths], *rows]
+        print(f"\n{title}:\n", *("| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines), sep="\n")
+
+
+def arguments() -> argparse.Namespace:
+    "What the command line asks for."
+    it = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    it.add_argument("--rows", type=int, default=2_000_000, help="rows to write and read (default %(default)s)")
+    it.add_argument("--repeats", type=int, default=5, help="rounds (default %(default)s)")
+    it.add_argument("--slow-repeats", type=int, default=2, help="rounds with slow peers (default %(default)s)")
+    it.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="what to run; `write` always is")
+    it.add_argument("--growth", nargs="*", type=int, metavar="ROWS", help="also memory and cost by the number of rows, "
+                    f"in up to 3 rounds (default ROWS: {' '.join(map(str, GROWTH))})")
+    it.add_argument("--markdown", action="store_true", help="print a section for results.md; progress goes to stderr")
+    return it.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    given = arguments()
+    with tempfile.TemporaryDirectory(prefix="rgg-tfrecord-") as below:
+        tables, notes = compared(given, Path(below))
+        if given.growth is not None:
+            tables.append(growth(given.growth or list(GROWTH), Path(below), min(3, given.repeats)))
+    show(tables, notes, given.markdown)

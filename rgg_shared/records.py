@@ -289,6 +289,7 @@ def _framed(payloads: list[bytes]) -> Encoded:
 # %% ../notebooks/library/02b_records.ipynb #39c0b2ec
 class Damaged(ValueError):
     "A compressed file that ends early or cannot be decompressed; what could be has been delivered."
+    offset: int = 0  # how many decompressed bytes that was
 
 
 class Chunk(NamedTuple):

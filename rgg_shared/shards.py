@@ -6,7 +6,7 @@
 __all__ = ['URI', 'SAME', 'CODECS', 'WORDS', 'SUFFIXES', 'WINDOW', 'NULL', 'ESCAPED', 'INTEGER', 'FRACTION', 'INFERRED', 'WIDER',
            'BITS', 'CASTS', 'CONTRACT', 'SUCCESS', 'TEMPORARY', 'VERSION', 'OURS', 'mounted', 'locate',
            'known_to_fsspec', 'listing', 'in_parallel', 'remove', 'move', 'check_codec', 'codec_of', 'deflate', 'Sink',
-           'Damaged', 'Careful', 'inflate', 'plain', 'blocks', 'escape', 'unescape', 'worded', 'partition_path',
+           'Careful', 'inflate', 'plain', 'blocks', 'escape', 'unescape', 'worded', 'partition_path',
            'partition_values', 'type_of', 'infer_partition_types', 'integer', 'cast_partition', 'Shard', 'combined',
            'Contract', 'to_json', 'from_json', 'File', 'hidden', 'visible', 'files_of', 'index_path', 'make_folders',
            'gone', 'OpenShard', 'ShardWriter', 'save_index', 'load_index', 'Split', 'split', 'splits_of', 'either',
@@ -34,6 +34,7 @@ from pyarrow.fs import FileSelector, FileSystem, FSSpecHandler, PyFileSystem
 from pyspark.sql import types as T
 
 from .columns import Feature
+from .records import Damaged
 from .runtime import UserError, resolve
 
 # %% ../notebooks/library/02d_shards.ipynb #72c88a35
@@ -172,11 +173,6 @@ class Sink:
 
     def __exit__(self, kind, error, trace):
         self.abort() if kind else self.close()
-
-# %% ../notebooks/library/02d_shards.ipynb #0014e688
-class Damaged(ValueError):
-    "A compressed file that breaks off or is not what its checksum says."
-    offset: int = 0  # decompressed bytes before the damage, all of them delivered
 
 # %% ../notebooks/library/02d_shards.ipynb #399607bd
 class Careful:

@@ -224,6 +224,29 @@ def test_another_kind_than_expected_is_reported_and_not_read(engine):
     assert (y.kinds.tolist(), y.counts.tolist(), len(y.data)) == ([BYTES, INTS], [0, 0], 0)
 
 
+@settings(deadline=None, max_examples=300)
+@given(tables(), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255), st.integers(0, 2)), min_size=1, max_size=4))
+def test_of_payloads_full_of_mistakes_the_loops_read_what_protobuf_reads(table, changes):
+    columns, n = table
+    data, starts, ends = split(records.encode(columns, n).buffer)
+    spoilt = []
+    for r in range(n):
+        payload = bytearray(data[starts[r]:ends[r]].tobytes())
+        for at, byte, how in changes:  # set, insert or delete a byte
+            if payload:
+                at %= len(payload)
+                payload[at:at + (how != 1)] = [] if how == 2 else [byte]
+        spoilt.append(bytes(payload))
+    framed = split(records.encode_bytes(strings(spoilt)).buffer)
+    leaves = [column.leaf for column in columns]
+    fast, bad = records.decode(*framed, leaves)
+    slow, worse = records._decode(spoilt, leaves)
+    assert not (bad & ~worse).any()  # protobuf also minds that names are UTF-8
+    for one, other in zip(fast, slow):
+        for row, expected, ignore in zip(rows_of(one), rows_of(other), worse):
+            assert ignore or row == expected or one.leaf.kind == FLOATS
+
+
 def test_feature_maps_survive_the_class_that_made_them():
     import gc
     record = bytes.fromhex("0a10 0a0e 0a0178 1209 1a07 0807 08ac02 0801")
