@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['UserError', 'project_root', 'data_dir', 'is_uri', 'resolve', 'use_keras_2', 'driver_memory', 'local_conf',
-           'get_spark', 'cast', 'assigned_names', 'declared_parameters', 'injected_names', 'cell_defaults',
+           'get_spark', 'choose', 'cast', 'assigned_names', 'declared_parameters', 'injected_names', 'cell_defaults',
            'job_parameters', 'widget_values', 'parameters', 'check_name', 'is_catalog', 'MissingTable', 'filesystem',
            'Lake', 'directory_digest', 'archive', 'ship', 'shipped_directory', 'set_task_value', 'get_task_value',
            'progress']
@@ -105,6 +105,14 @@ def get_spark(
         raise UserError(f"Spark did not start ({e}). It needs Java 17 or newer: check `java -version` and JAVA_HOME.") from e
     spark.sparkContext.setLogLevel("ERROR")
     return spark
+
+# %% ../notebooks/library/00_runtime.ipynb #10988ca4
+def choose(name: str, value: str, allowed) -> str:
+    "The one of the words `allowed` that `value` is, whatever its case; raises `UserError` naming the parameter."
+    for word in allowed:
+        if word.lower() == value.lower():
+            return word
+    raise UserError(f"`{name}` is `{value}`, but has to be {', '.join(allowed)}.")
 
 # %% ../notebooks/library/00_runtime.ipynb #81eeef55
 def cast(name: str, value, default):

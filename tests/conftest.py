@@ -1,4 +1,6 @@
 """Fixtures that every test shares."""
+import os
+
 import pytest
 
 from rgg_shared.runtime import get_spark
@@ -30,3 +32,32 @@ def small_model(tmp_path_factory):
         weight.assign(random.normal(0, 0.6, weight.shape))
     vectors = models.item_vectors(gru, catalogue)
     return models.save(models.Served(catalogue, gru, vectors, top_k=20), str(tmp_path_factory.mktemp("small") / "model"))
+
+
+@pytest.fixture(scope="session")
+def bucket():
+    "An S3 bucket in this process, which the environment points to."
+    boto3, server = pytest.importorskip("boto3"), pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith("AWS_")]:
+            patch.delenv(name)
+        settings = {"ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret", "DEFAULT_REGION": "us-east-1",
+                    "ENDPOINT_URL": "http://{}:{}".format(*server.get_host_and_port())}
+        for name, value in settings.items():
+            patch.setenv(f"AWS_{name}", value)
+        boto3.client("s3").create_bucket(Bucket="bucket")
+        yield "s3://bucket"
+    server.stop()
+
+
+@pytest.fixture(params=["local", "file", "s3", "s3a", "memory"])
+def folder(request, tmp_path):
+    "A path for a folder that is not there yet, on each kind of storage."
+    if request.param.startswith("s3"):
+        request.getfixturevalue("bucket")
+        return f"{request.param}://bucket/{tmp_path.name}/a folder+ü%20"
+    if request.param == "memory":
+        pytest.importorskip("fsspec")
+        return f"memory://{tmp_path.name}/x"
+    return f"{tmp_path}/a folder%20" if request.param == "local" else f"file://{tmp_path}/a folder%20"

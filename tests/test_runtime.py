@@ -42,6 +42,12 @@ def test_python_workers_use_keras_2(spark):
     seen = spark.sparkContext.parallelize([0], 1).map(lambda _: __import__("os").environ.get("TF_USE_LEGACY_KERAS")).collect()
     assert seen == ["1"]
 
+# %% ../notebooks/library/00_runtime.ipynb #90f86e0e
+def test_a_word_is_one_of_those_allowed_in_their_spelling():
+    assert runtime.choose("mode", "failfast", ("FAILFAST", "PERMISSIVE")) == "FAILFAST"
+    with pytest.raises(UserError, match="`mode` is `lenient`, but has to be FAILFAST, PERMISSIVE"):
+        runtime.choose("mode", "lenient", ("FAILFAST", "PERMISSIVE"))
+
 # %% ../notebooks/library/00_runtime.ipynb #736b3c21
 def test_values_are_cast_by_the_defaults_type():
     assert cast("n", "3", 5) == 3 and cast("n", 3.0, 5) == 3 and type(cast("n", "3", 5)) is int
