@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import types as T
 
 from . import records
@@ -142,7 +141,7 @@ def _rows(column: pa.Array, kind: int) -> np.ndarray:
 
 
 def _lengths(column: pa.Array) -> np.ndarray:
-    return pc.fill_null(pc.list_value_length(column), 0).to_numpy().astype(np.int64)
+    return column.value_lengths().fill_null(0).to_numpy().astype(np.int64)
 
 
 def _without_nulls(values: pa.Array, name: str) -> pa.Array:
@@ -175,15 +174,15 @@ def dense(
     "The vectors as lists of all their values."
     kind, size, indices, values = (column.field(name) for name in ("type", "size", "indices", "values"))
     valid = column.is_valid().to_numpy(zero_copy_only=False)
-    sparse = valid & (pc.fill_null(kind, 1).to_numpy() == 0)
+    sparse = valid & (kind.fill_null(1).to_numpy() == 0)
     filled = np.where(valid, _lengths(values), 0)
-    lengths = np.where(sparse, pc.fill_null(size, 0).to_numpy(), filled)
+    lengths = np.where(sparse, size.fill_null(0).to_numpy(), filled)
     starts, out = cumulated(lengths), np.zeros(lengths.sum())
     rows = np.repeat(np.arange(len(column)), filled)
     within = np.arange(len(rows)) - np.repeat(cumulated(filled)[:-1], filled)
     here = sparse[rows]
-    within[here] = pc.list_flatten(indices.filter(pa.array(sparse))).to_numpy()
-    out[starts[rows] + within] = pc.list_flatten(values.filter(pa.array(valid))).to_numpy()
+    within[here] = indices.filter(pa.array(sparse)).flatten().to_numpy()
+    out[starts[rows] + within] = values.filter(pa.array(valid)).flatten().to_numpy()
     return pa.ListArray.from_arrays(pa.array(starts, pa.int32()), pa.array(out), mask=pa.array(~valid))
 
 # %% ../notebooks/library/02c_columns.ipynb #cd4464c8

@@ -22,7 +22,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import types as T
 from pyspark.sql.datasource import (
     DataSource,
@@ -304,7 +303,7 @@ def parts_of(
     if not names:
         yield "", batch
         return
-    keys = [pc.dictionary_encode(batch.column(name), null_encoding="encode") for name in names]
+    keys = [batch.column(name).dictionary_encode(null_encoding="encode") for name in names]
     code = np.zeros(batch.num_rows, np.int64)
     for key in keys:
         code = code * len(key.dictionary) + key.indices.to_numpy()
