@@ -365,18 +365,18 @@ class TFRecordWriter(DataSourceArrowWriter):
         writers = Writers(lambda folder: ShardWriter(
             protocol.fs, protocol.folder, f"{folder}/part-{task:05d}-{uuid.uuid4()}".lstrip("/"), protocol.new.codec,
             self.options["maxBytesPerFile"], self.options["maxRecordsPerFile"]))
-        encoded = records.Encoded(memoryview(b""), 0)
+        memory = {}
         try:
             for batch in batches:
                 for folder, rows in parts_of(batch, self.by):
-                    encoded = self.encode(rows, encoded.memory)
+                    encoded = self.encode(rows, memory)
                     writers[folder].write(encoded.buffer, rows.num_rows, encoded.digest)
             return Written(writers.close())
         except BaseException:
             writers.abort()
             raise
 
-    def encode(self, batch: pa.RecordBatch, memory: np.ndarray | None) -> records.Encoded:
+    def encode(self, batch: pa.RecordBatch, memory: dict) -> records.Encoded:
         "The rows as framed records."
         if self.protocol.new.record_type != "ByteArray":
             return records.encode(columns.table_values(batch, self.schema, self.features), batch.num_rows, memory)
