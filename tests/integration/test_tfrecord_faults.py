@@ -1,0 +1,108 @@
+"""The format `tfrecord` when files are damaged, executors die and jobs are killed."""
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+spec = importlib.util.spec_from_file_location("tfrecord_corruption", ROOT / "benchmarks" / "tfrecord_corruption.py")
+corruption = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(corruption)
+
+
+@pytest.mark.parametrize("kind", corruption.KINDS)
+def test_damage_never_makes_up_a_row_nor_loses_one_that_is_untouched(kind, tmp_path):
+    results = [corruption.check(kind, seed, tmp_path) for seed in range(40)]
+    assert any(raised for raised, _, _ in results)
+
+
+CLUSTER = """
+import os, signal, sys
+import psutil
+from pyspark.sql import functions as F
+from rgg_shared import tfrecord
+from rgg_shared.runtime import get_spark
+path, flag, what = sys.argv[1:]
+spark = get_spark("faults", master="local-cluster[2,1,1024]", conf={"spark.ui.enabled": "false"})
+
+def fail_once(batches):
+    for number, batch in enumerate(batches):
+        if number == 3 and what != "none":
+            try:
+                os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
+                if what == "raise":
+                    raise RuntimeError("once")
+                executor = next(p for p in psutil.Process().parents() if "java" in p.name())
+                os.kill(executor.pid, signal.SIGKILL)
+            except FileExistsError:
+                pass
+        yield batch
+
+spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 1000)
+df = spark.range(20_000, numPartitions=2).mapInArrow(fail_once, "id long")
+contract = tfrecord.save(df, path)
+ids = [row.id for row in tfrecord.read(spark, path).collect()]
+print("RESULT", os.path.exists(flag), contract.rows, sorted(ids) == list(range(20_000)))
+spark.stop()
+"""
+
+
+def environment():
+    return os.environ | {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.parametrize("what", ["kill", "raise"])
+def test_a_write_outlives_an_executor_that_is_killed_and_a_task_that_fails(tmp_path, what):
+    path = tmp_path / "x"
+    done = subprocess.run([sys.executable, "-c", CLUSTER, str(path), str(tmp_path / "flag"), what], env=environment(),
+                          timeout=300, capture_output=True, text=True, check=False)
+    assert "RESULT True 20000 True" in done.stdout, done.stderr[-3000:]
+    shards = {entry.name for entry in path.iterdir()} - {"contract.json", "_SUCCESS"}
+    assert len(shards) == 2 and all(name.endswith(".tfrecord") for name in shards)  # no half file, no temporary folder
+    assert (path / "_SUCCESS").is_file()
+
+
+SLOW = """
+import sys, time
+from rgg_shared import tfrecord
+from rgg_shared.runtime import get_spark
+spark = get_spark("killed", master="local[2]", conf={"spark.ui.enabled": "false"})
+
+def slow(batches):
+    for batch in batches:
+        yield batch
+        time.sleep(1)
+
+spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 1000)
+tfrecord.save(spark.range(10**6, numPartitions=2).mapInArrow(slow, "id long"), sys.argv[1], "overwrite")
+"""
+
+
+def test_a_job_that_is_killed_leaves_the_old_table_and_the_next_write_cleans_up(spark, tmp_path):
+    import tensorflow as tf
+
+    from rgg_shared import tfrecord
+
+    path = tmp_path / "x"
+    tfrecord.save(spark.range(100, numPartitions=2), str(path))
+    job = subprocess.Popen([sys.executable, "-c", SLOW, str(path)], env=environment(), start_new_session=True,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(path.glob("_temporary-*/part-*")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    half = list(path.glob("_temporary-*/part-*"))
+    os.killpg(job.pid, signal.SIGKILL)
+    job.wait()
+    assert half, "the write had not begun"
+    ids = lambda: sorted(row.id for row in tfrecord.read(spark, str(path)).collect())
+    assert ids() == list(range(100))
+    plain = tf.data.TFRecordDataset(tf.io.gfile.glob(f"{path}/*.tfrecord"))
+    assert len(list(plain)) == 100
+    tfrecord.save(spark.range(7, numPartitions=1), str(path), "overwrite")
+    assert ids() == list(range(7))
+    assert len(list(path.iterdir())) == 1 + 2
