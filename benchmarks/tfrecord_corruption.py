@@ -5,6 +5,9 @@
 
 For every case: in FAILFAST either an error or exactly the rows that were written, in the other modes no row that was
 not written and every row whose bytes are untouched. Whatever else happens ends the run with the case's number.
+
+One coincidence is counted and not an error: where a block was moved, the length of a damaged record may by chance end
+where a later record begins, and what lies between belongs to it as far as anybody can tell.
 """
 import argparse
 import collections
@@ -92,8 +95,18 @@ def read(path, mode, rows, codec):
     return good, len(found) - len(good)
 
 
+def swallowed(spoilt):
+    "The ranges of bytes that damaged records take up by their lengths, which are whole."
+    found = []
+    for part in records.chunks([spoilt]):
+        if isinstance(part, records.Damage) and "checksum" in part.what:
+            size = int.from_bytes(spoilt[part.offset : part.offset + 8], "little")
+            found.append((part.offset, part.offset + 16 + size))
+    return found
+
+
 def check(kind, seed, folder):
-    "Damage a shard and read it in every mode; what was kept and whether FAILFAST raised, or AssertionError."
+    "Damage a shard and read it in every mode: whether FAILFAST raised, rows kept, rows untouched, and lost by coincidence."
     dice = random.Random(seed)
     table, content, bounds = shard_of(random.Random(seed % 7))
     spoilt, whole = (corrupt_gzip if "gzip" in kind else corrupt)(kind, content, bounds, dice)
@@ -109,12 +122,15 @@ def check(kind, seed, folder):
     keys = collections.Counter(map(str, kept))
     assert not keys.keys() - written and max(keys.values(), default=0) <= 1, "DROPMALFORMED made up a row"
     missed = [n for n in whole if str(table[n]) not in keys]
-    assert not missed, f"DROPMALFORMED lost the untouched rows {missed}"
+    moved = len(spoilt) - len(content)  # what follows a deletion or insertion is found that much later
+    chance = [n for n in missed if kind in ("swap", "delete", "insert") and any(
+        a < bounds[n] + shift and bounds[n + 1] + shift <= b for a, b in swallowed(spoilt) for shift in (0, moved))]
+    assert missed == chance, f"DROPMALFORMED lost the untouched rows {missed}"
     permissive, corrupt_rows = read(path, "PERMISSIVE", len(table), codec)
     assert permissive == kept, "PERMISSIVE and DROPMALFORMED differ"
-    on_a_boundary = "truncate" in kind and not codec and len(spoilt) in bounds  # only the count of rows can tell
-    assert corrupt_rows or len(kept) == len(table) or on_a_boundary, "PERMISSIVE lost a record without a trace"
-    return raised, len(kept), len(whole)
+    left = b"".join(content[bounds[row[0]] : bounds[row[0] + 1]] for row in kept)
+    assert corrupt_rows or left == spoilt, "PERMISSIVE lost a record without a trace"  # only a contract knows of whole ones
+    return raised, len(kept), len(whole), len(chance)
 
 
 def main():
@@ -130,11 +146,12 @@ def main():
                 found[kind].append(check(kind, case, folder))
             except Exception as e:
                 raise SystemExit(f"Case {case} ({kind}): {e!r}") from e
-    print("| corruption | cases | error in FAILFAST | untouched rows | of these kept | rows kept of 150, mean |")
+    print("| corruption | cases | error in FAILFAST | untouched rows | of these lost | rows kept of 150, mean |")
     print("|---|---|---|---|---|---|")
     for kind, cases in found.items():
-        raised, kept, whole = (sum(column) for column in zip(*cases))
-        print(f"| {kind} | {len(cases)} | {raised} | {whole or '-'} | {'all' if whole else '-'} | {kept / len(cases):.1f} |")
+        raised, kept, whole, chance = (sum(column) for column in zip(*cases))
+        print(f"| {kind} | {len(cases):,} | {raised:,} | {whole or '-':,} | {chance} | {kept / len(cases):.1f} |"
+              if whole else f"| {kind} | {len(cases):,} | {raised:,} | - | - | {kept / len(cases):.1f} |")
 
 
 if __name__ == "__main__":
