@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PADDING', 'fill_of', 'parsing_spec', 'parser', 'Part', 'tensorflow_paths', 'deal', 'check_fit', 'part_dataset',
-           'records_dataset', 'bucketed', 'dataset', 'chosen_features', 'check_boundaries']
+           'record_batches', 'bucketed', 'dataset', 'chosen_features', 'check_boundaries']
 
 # %% ../notebooks/library/02g_datasets.ipynb #d3dc2198
 from collections.abc import Iterable
@@ -150,14 +150,16 @@ def part_dataset(file, codec, start, rows):
     return tf.data.experimental.from_variant(at, tf.TensorSpec([], tf.string)).take(rows)
 
 
-def records_dataset(
+def record_batches(
     parts: list[Part],
-    shuffle: int,  # records in the shuffle buffer; 0 keeps the order
+    size: int,  # records in a batch
+    shuffle: int,  # records in the shuffle buffer; 0 takes a block of each part in turn
     seed: int | None,
     cache: bool | str,
     repeat: bool,
+    drop_remainder: bool = False,  # leave out a last batch that is not full
 ):
-    "The `tf.data.Dataset` of the parts' serialized records."
+    "The `tf.data.Dataset` of the parts' serialized records, string [size]."
     import tensorflow as tf
 
     whole = len({part.codec for part in parts}) == 1 and all(part.rows < 0 and not part.start for part in parts)
@@ -166,21 +168,25 @@ def records_dataset(
     if shuffle:
         data = data.shuffle(len(parts), seed=seed or 0)
     read = (lambda file: tf.data.TFRecordDataset(file, kinds[0], 1 << 20)) if whole else part_dataset
-    data = data.interleave(read, cycle_length=min(16, len(parts)), block_length=16, num_parallel_calls=tf.data.AUTOTUNE)
+    block = 64 if shuffle else min(1024, max(1, 256 // size) * size)  # records move in blocks: one by one takes twice as long
+    data = data.interleave(lambda *part: read(*part).batch(block), cycle_length=min(16, len(parts)), block_length=1,
+                           num_parallel_calls=tf.data.AUTOTUNE)
     if cache:
         data = data.cache(cache if isinstance(cache, str) else "")
     if shuffle:
-        data = data.shuffle(shuffle, seed=seed)
-    return data.repeat() if repeat else data
+        data = data.unbatch().shuffle(shuffle, seed=seed)
+    if repeat:
+        data = data.repeat()
+    return data.batch(size, drop_remainder) if shuffle else data.rebatch(size, drop_remainder)
 
 # %% ../notebooks/library/02g_datasets.ipynb #48a37352
 def bucketed(data, feature: Feature, boundaries: list[int], batch_size: int, drop_remainder: bool):
-    "Batches of serialized records whose list `feature` is of similar length."
+    "Batches, of any size, put together again: `batch_size` serialized records whose list `feature` is of similar length."
     import tensorflow as tf
 
     spec = {feature.name: tf.io.RaggedFeature(tf.dtypes.as_dtype(feature.dtype), row_splits_dtype=tf.int64)}
     lengths = lambda batch: (batch, tf.cast(tf.io.parse_example(batch, spec)[feature.name].row_lengths(), tf.int32))
-    measured = data.batch(1024).map(lengths, tf.data.AUTOTUNE).unbatch()
+    measured = data.map(lengths, tf.data.AUTOTUNE).unbatch()
     sizes = [batch_size] * (len(boundaries) + 1)
     batches = measured.bucket_by_sequence_length(lambda _, length: length, boundaries, sizes, drop_remainder=drop_remainder)
     return batches.map(lambda batch, _: batch)
@@ -191,7 +197,7 @@ def dataset(
     *,
     features: Iterable[str] | None = None,  # the names of the features to read; default all
     batch_size: int | None = None,  # default: single examples
-    shuffle: int = 0,  # records in the shuffle buffer; 0 keeps the order of shards and records
+    shuffle: int = 0,  # records in the shuffle buffer; 0 takes a block of each shard in turn
     seed: int | None = None,  # makes the order the same in every run
     repeat: bool = False,  # for ever
     cache: bool | str = False,  # keep the records in memory, or in files that begin with this path
@@ -218,13 +224,14 @@ def dataset(
     if contract.record_type != "ByteArray":
         check_fit(path, files, chosen)
 
-    data = records_dataset(parts, shuffle, seed, cache, repeat)
     parse = parser(chosen, contract.record_type, ragged, padding)
     if bucket_by:
         (by,) = contract.select([bucket_by])
-        batches = bucketed(data, by, check_boundaries(by, batch_size, bucket_boundaries), batch_size, drop_remainder)
+        boundaries = check_boundaries(by, batch_size, bucket_boundaries)
+        batches = record_batches(parts, 1024, shuffle, seed, cache, repeat)
+        batches = bucketed(batches, by, boundaries, batch_size, drop_remainder)
     else:
-        batches = data.batch(batch_size or 1, drop_remainder=drop_remainder)
+        batches = record_batches(parts, batch_size or 1, shuffle, seed, cache, repeat, drop_remainder)
     parsed = batches.map(parse, tf.data.AUTOTUNE)
     if batch_size is None:
         parsed = parsed.map(lambda batch: {name: tensor[0] for name, tensor in batch.items()}, tf.data.AUTOTUNE)

@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from .events import to_sessions
-from .runtime import UserError, ship
+from .runtime import UserError, ship, quicken_task
 
 # %% ../notebooks/library/09_score.ipynb #2a224c67
 def session_frame(
@@ -53,6 +53,7 @@ def recommend_udf(
     def recommend(batches: Iterator[tuple[pd.Series, pd.Series]]) -> Iterator[pd.DataFrame]:
         from rgg_shared import models
 
+        quicken_task()
         for item_ids, event_types in batches:
             yield models.shipped(name).predict(session_frame(item_ids, event_types), k)
 

@@ -36,7 +36,7 @@ from .columns import Feature, features_of
 from .datasets import dataset  # noqa: F401 (part of the interface)
 from .partitions import cast_partition, infer_partition_types, partition_path
 from .records import Chunk, Damage
-from .runtime import UserError, cast, choose, resolve
+from .runtime import UserError, cast, choose, resolve, quicken_task
 from .shards import Commit, Contract, File, ShardWriter, Split, files_of
 from .storage import locate
 
@@ -196,6 +196,7 @@ class TFRecordReader(DataSourceReader):
         "The rows of one split."
         if partition.value is None:  # what Spark passes when there are no partitions at all
             return iter(())
+        quicken_task()
         return iter(Rows(self.reading, self.fs, partition.value))
 
 # %% ../notebooks/library/03_tfrecord.ipynb #096c2300
@@ -361,6 +362,7 @@ class TFRecordWriter(DataSourceArrowWriter):
         "Write the rows of one task."
         from pyspark import TaskContext
 
+        quicken_task()
         task, protocol = TaskContext.get().partitionId(), self.protocol
         writers = Writers(lambda folder: ShardWriter(
             protocol.fs, protocol.folder, f"{folder}/part-{task:05d}-{uuid.uuid4()}".lstrip("/"), protocol.new.codec,

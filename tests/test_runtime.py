@@ -31,6 +31,19 @@ def test_paths_resolve_against_the_root_and_uris_stay(tmp_path, monkeypatch):
     assert resolve("s3://b/x") == "s3://b/x"
     assert resolve("dbfs:/x") == "dbfs:/x"
 
+# %% ../notebooks/library/00_runtime.ipynb #2da69cdf
+def test_a_worker_passes_over_what_it_has_imported(spark):
+    def spared(_):
+        import gc
+
+        from rgg_shared.runtime import quicken_task
+
+        quicken_task()
+        return gc.get_freeze_count(), len(gc.get_objects())
+
+    frozen, walked = spark.sparkContext.parallelize([0], 1).map(spared).first()
+    assert frozen > 10_000 > walked
+
 # %% ../notebooks/library/00_runtime.ipynb #ba25ed0e
 def test_the_session_is_reused_and_local(spark):
     assert get_spark("other") is spark
