@@ -31,7 +31,7 @@ from .console import Console
 from .failures import Failure, TrainingError
 from .runtime import UserError, choose, get_spark, resolve, use_keras_2
 
-# %% ../notebooks/library/05h_distributed.ipynb #689147ca
+# %% ../notebooks/library/05h_distributed.ipynb #e67aef1f
 @dataclass(frozen=True)
 class Plan:
     "How a training function is to be run."
@@ -44,6 +44,7 @@ class Plan:
     threads: int = 0  # of TensorFlow in a worker; 0: the cores of the machine by the number of workers on it
     every: int = 100  # steps between two checkpoints
     timeout: float = 120.0  # seconds without a sign of life or of progress
+    batch: int | None = None  # examples of all workers together, where that is an argument of the training function
 
 
 class Trained(NamedTuple):
@@ -123,7 +124,7 @@ def overdue(peers: list[Peer], timeout: float, now: float) -> Failure | None:
         return Failure(last.rank, last.host, "stuck", step=last.step)
     return None
 
-# %% ../notebooks/library/05h_distributed.ipynb #6bc11ec6
+# %% ../notebooks/library/05h_distributed.ipynb #a601499e
 class Crew:
     "The workers of an attempt: what they tell changes their state, the history and the screen."
 
@@ -169,7 +170,7 @@ class Crew:
             if self.history.attempts[-1]["first_step"] is None:
                 self.history.note(first_step=time.time())
             self.history.note(reached=peer.step)
-            self.console.show(dict(kind="step", **event))
+            self.console.show(dict(kind="step", **event) | {"batch": event["batch"] or self.plan.batch})
 
     def on_epoch(self, peer, **event):
         peer.state = "fitting"  # the next epoch's first step may wait for its data
@@ -426,7 +427,7 @@ def run_here(train_fn, kwargs: dict, crew: Crew):
     crew.history.end("finished")
     return result
 
-# %% ../notebooks/library/05h_distributed.ipynb #d06f5a3a
+# %% ../notebooks/library/05h_distributed.ipynb #f1eb3acb
 def run_distributed(
     train_fn,  # called with `kwargs` on every worker; what it needs it imports itself
     num_slots: int | str = "auto",  # Spark tasks, each a TensorFlow worker; "auto": as many as the cluster offers
@@ -451,7 +452,8 @@ def run_distributed(
     run_id = run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
     if not re.fullmatch(r"[\w.-]+", run_id):
         raise UserError(f"run_id={run_id!r} names a directory: use letters, digits, - and _.")
-    options = dict(folder=resolve(f"{backup_dir}/{run_id}"), strategy=kind, threads=threads, every=save_every, timeout=timeout)
+    options = dict(folder=resolve(f"{backup_dir}/{run_id}"), strategy=kind, threads=threads, every=save_every, timeout=timeout,
+                   batch=kwargs.get("batch_size"))
     program = b"" if local_mode else preflight.pickled(train_fn, kwargs)
     with alone_in(options["folder"]), closing(Console(bar)) as console:
         history = History(options["folder"])

@@ -94,9 +94,11 @@ def steps_in(x, steps_per_epoch: int | None) -> int | None:
     return None
 
 
-def without_end(x, steps: int | None, steps_per_epoch: int | None):
-    "The dataset over all epochs, so that a batch has one place in it."
-    return x if steps_per_epoch and steps != int(x.cardinality()) else x.repeat()
+def without_end(x):
+    "The dataset over all epochs, so that a batch has one place in it, and workers need not agree at every step that there is one."
+    import tensorflow as tf
+
+    return x if int(x.cardinality()) == tf.data.INFINITE_CARDINALITY else x.repeat()
 
 # %% ../notebooks/library/05d_fitting.ipynb #838de696
 def dealt(strategy, x, done: int):
@@ -174,8 +176,9 @@ def watcher(backup: Backup, others: list, epochs: int, steps: int | None, batch:
 
         def tell_step(self, done, loss):
             self.told = time.monotonic()
-            # within an epoch Keras adds up the workers' means
-            roles.tell("step", epoch=self.epoch, epochs=epochs, step=done, steps=steps, loss=loss / roles.num_workers(), batch=batch)
+            if self.model.distribute_reduction_method != "first":
+                loss /= roles.num_workers()  # within an epoch Keras adds up the workers' means
+            roles.tell("step", epoch=self.epoch, epochs=epochs, step=done, steps=steps, loss=loss, batch=batch)
 
         def on_test_batch_end(self, step, logs=None):
             if time.monotonic() - self.told > 5:
@@ -220,7 +223,7 @@ class Fits:
             batch = batch_of(x)
             if steps:  # in the first attempt too, so that all see the same order
                 done = state.get("epoch", 0) * steps + state.get("step", 0)
-                data = dealt(model.distribute_strategy, without_end(x, steps, asked), done)
+                data = dealt(model.distribute_strategy, without_end(x), done)
                 arguments |= dict(x=data, steps_per_epoch=steps)
                 if done and state["workers"] != roles.num_workers() and not dealt_by_data(x):
                     roles.tell("note", text="The files are dealt anew to another number of workers, so some examples of this epoch "

@@ -80,8 +80,22 @@ def test_buckets_hold_examples_of_similar_length(spark, tmp_path):
     assert {next(k for k, top in enumerate((5, 10, 99)) if high <= top) for _, high in spans} == {0, 1, 2}
     assert all(high <= 5 or 6 <= low and high <= 10 or low >= 11 for low, high in spans)
     assert sum(int(batch["ids"].nrows()) for batch in data) == 200
-    with pytest.raises(UserError, match="bucket_by=`ids` needs a list feature, a batch_size and bucket_boundaries"):
-        dataset(str(tmp_path / "x"), batch_size=10, bucket_by="ids")
+    with pytest.raises(UserError, match="bucket_by=`ids` needs a list feature and a batch_size"):
+        dataset(str(tmp_path / "x"), bucket_by="ids")
+
+
+@pytest.mark.parametrize("shuffle", [0, 100])
+def test_without_boundaries_a_pool_is_sorted_and_every_example_comes_once(spark, tmp_path, shuffle):
+    lists = "sequence(1, 1 + cast(rand(1) * 19 as int))"
+    save(spark.range(100).selectExpr("id", f"{lists} as ids"), str(tmp_path / "x"), num_shards=2)
+    data = lambda: dataset(str(tmp_path / "x"), batch_size=10, bucket_by="ids", ragged=True, shuffle=shuffle, seed=1)
+    batches = [(batch["id"].numpy().tolist(), batch["ids"].row_lengths().numpy()) for batch in data()]
+    assert sorted(n for ids, _ in batches for n in ids) == list(range(100)) and {len(ids) for ids, _ in batches} == {10}
+    ranges = sorted((min(lengths), max(lengths)) for _, lengths in batches)
+    assert all(before[1] <= after[0] for before, after in zip(ranges, ranges[1:]))
+    assert [ids for ids, _ in batches] == [batch["id"].numpy().tolist() for batch in data()]
+    firsts = [lengths[0] for _, lengths in batches]
+    assert (firsts == sorted(firsts)) is not bool(shuffle)
 
 
 def test_lists_of_lists_are_padded_or_ragged(spark, tmp_path):

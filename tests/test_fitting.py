@@ -17,9 +17,9 @@ def test_skipping_keeps_the_order_over_epochs():
     again = data()
     whole = [batch.numpy().tolist() for _ in range(3) for batch in again]
     strategy = tf.distribute.get_strategy()
-    rest = fitting.dealt(strategy, fitting.without_end(data(), 5, None), 7)
+    rest = fitting.dealt(strategy, fitting.without_end(data()), 7)
     assert [batch.numpy().tolist() for batch in rest.take(8)] == whole[7:]
-    endless = fitting.dealt(strategy, fitting.without_end(data().repeat(), 4, 4), 7)
+    endless = fitting.dealt(strategy, fitting.without_end(data().repeat()), 7)
     assert [batch.numpy().tolist() for batch in endless.take(8)] == whole[7:]
     assert fitting.batch_of(data()) == 2 and fitting.batch_of(tf.data.Dataset.range(3)) is None
 
