@@ -77,9 +77,17 @@ class Hub:
 class Line:
     "A worker's connection to the hub; raises `OSError` where that is not there."
 
-    def __init__(self, address: tuple[str, int], key: bytes, rank: int):
+    def __init__(
+        self,
+        address: tuple[str, int],  # of the hub
+        key: bytes,
+        rank: int,
+        timeout: float = 120.0,  # seconds without an answer after which the driver counts as gone
+    ):
         self.socket = socket.create_connection(tuple(address), timeout=10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * timeout))
         self.rest = b""
         challenge = b""
         while not challenge.endswith(b"\n"):

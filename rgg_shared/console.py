@@ -13,14 +13,14 @@ from collections import deque
 
 from .runtime import progress
 
-# %% ../notebooks/library/05g_console.ipynb #f55c8803
+# %% ../notebooks/library/05g_console.ipynb #2aad3ead
 def describe(event: dict) -> str:
     "A step or an epoch in words."
     if event["kind"] == "epoch":
         values = ", ".join(f"{name} {value:.4f}" for name, value in event["metrics"].items())
         return f"epoch {event['epoch'] + 1}/{event['epochs']} done in {event['seconds']:.1f} s: {values}"
     steps = f"/{event['steps']}" if event["steps"] else ""
-    parts = [f"loss {event['loss']:.4f}"]
+    parts = [f"loss {event['loss']:.4f}"] if event["loss"] is not None else []
     if event.get("rate"):
         parts.append(f"{event['rate']:,.0f} {event['unit']}/s")
     if event.get("left") is not None:
@@ -47,7 +47,7 @@ class Pace:
         left = (event["epochs"] * event["steps"] - done) / rate if event["steps"] else None
         return event | {"rate": rate * (batch or 1), "unit": "examples" if batch else "steps", "left": left}
 
-# %% ../notebooks/library/05g_console.ipynb #8a19fea6
+# %% ../notebooks/library/05g_console.ipynb #1920b089
 def watched_live() -> bool:
     "True in a terminal and in a notebook that somebody runs by hand."
     return "RGG_TASK_KEY" not in os.environ and ("ipykernel" in sys.modules or sys.stderr.isatty())
@@ -102,7 +102,8 @@ class Console:
         done = event["epoch"] * (event["steps"] or 0) + event["step"]
         self.bar.set_description(f"epoch {event['epoch'] + 1}/{event['epochs']}", refresh=False)
         speed = {"speed": f"{event['rate']:,.0f} {event['unit']}/s"} if event.get("rate") else {}
-        self.bar.set_postfix({"loss": f"{event['loss']:.4f}"} | speed, refresh=False)
+        loss = {"loss": f"{event['loss']:.4f}"} if event["loss"] is not None else {}
+        self.bar.set_postfix(loss | speed, refresh=False)
         self.bar.n = done
         self.bar.refresh()
 

@@ -1,0 +1,241 @@
+"""Distributed training on two hosts with addresses of their own, while the link between them holds and when it is cut."""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pyspark
+import pytest
+
+from rgg_shared.channel import Hub
+
+ROOT = Path(__file__).parents[2]
+NAME = f"rgg{os.getpid() % 10**6}"  # of a network device, which may have 15 characters
+NET = f"10.77.{os.getpid() % 250}"
+DRIVER, HOSTS = f"{NET}.1", {"a": f"{NET}.2", "b": f"{NET}.3"}
+
+
+def ip(*words):
+    "What a command of iproute2 says."
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True, timeout=30).stdout
+
+
+def environment(address):
+    "For a Spark process on the host with this address."
+    return os.environ | {"SPARK_LOCAL_IP": address, "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT),
+                         "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def wait_for(holds, seconds, process=None):
+    "What `holds` returns, once that is true; fails when it is not in time, or the process has ended."
+    until = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < until, f"not within {seconds} s"
+        assert process is None or process.poll() is None, "the process has ended"
+        time.sleep(0.2)
+    return found
+
+
+def within(host):
+    "What a command begins with that runs on a host."
+    return ["ip", "netns", "exec", f"{NAME}-{host}"]
+
+
+@contextmanager
+def cut(host):
+    "Within the block, no packet reaches the host or leaves it."
+    ip("link", "set", f"{NAME}-{host}", "down")
+    try:
+        yield
+    finally:
+        ip("link", "set", f"{NAME}-{host}", "up")
+
+
+def make_hosts():
+    "Make a namespace for each host, joined by a bridge that has the driver's address."
+    ip("link", "add", NAME, "type", "bridge")
+    ip("address", "add", f"{DRIVER}/24", "dev", NAME)
+    ip("link", "set", NAME, "up")
+    for host, address in HOSTS.items():
+        space, link = f"{NAME}-{host}", f"{NAME}-{host}"
+        ip("netns", "add", space)
+        ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", space)
+        ip("link", "set", link, "master", NAME, "up")
+        ip("-n", space, "address", "add", f"{address}/24", "dev", "eth0")
+        for device in ("lo", "eth0"):
+            ip("-n", space, "link", "set", device, "up")
+
+
+def remove_hosts():
+    "End what still runs on the hosts, and remove what `make_hosts` has made; any of it may be missing."
+    run = lambda *words: subprocess.run(["ip", *words], capture_output=True, text=True, check=False, timeout=30)
+    for host in HOSTS:
+        for pid in map(int, run("netns", "pids", f"{NAME}-{host}").stdout.split()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        run("link", "del", f"{NAME}-{host}")
+        run("netns", "del", f"{NAME}-{host}")
+    run("link", "del", NAME)
+
+
+@pytest.fixture(scope="module")
+def hosts():
+    "The addresses of two hosts, by name."
+    if sys.platform != "linux" or os.geteuid() or not shutil.which("ip"):
+        pytest.skip("needs root and iproute2 (ip netns)")
+    try:
+        make_hosts()
+        yield HOSTS
+    except subprocess.CalledProcessError as e:
+        pytest.skip(f"needs root and iproute2 (ip netns): {e.stderr.strip()}")
+    finally:
+        remove_hosts()
+
+
+@pytest.fixture(scope="module")
+def master(hosts, tmp_path_factory):
+    "The address of a Spark cluster with a worker on each host."
+    folder, processes = tmp_path_factory.mktemp("cluster"), []
+
+    def start(kind, address, *options, prefix=()):
+        command = [*prefix, f"{pyspark.__path__[0]}/bin/spark-class", f"org.apache.spark.deploy.{kind}", "--host", address,
+                   "--webui-port", "0", *options]
+        with open(folder / f"{address}.log", "wb") as log:
+            processes.append(subprocess.Popen(command, env=environment(address), stdout=log, stderr=log, cwd=folder))
+
+    with socket.create_server((DRIVER, 0)) as free:
+        port = free.getsockname()[1]
+    master, log = f"spark://{DRIVER}:{port}", folder / f"{DRIVER}.log"
+    try:
+        start("master.Master", DRIVER, "--port", str(port))
+        wait_for(lambda: "I have been elected leader" in log.read_text(), 60, processes[0])
+        for host, address in hosts.items():
+            start("worker.Worker", address, "--cores", "1", "--memory", "2g", "--work-dir", str(folder / host), master, prefix=within(host))
+        wait_for(lambda: log.read_text().count("Registering worker") == len(hosts), 60, processes[0])
+        yield master
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+PROGRAM = """
+import json, sys, time
+from rgg_shared import preflight
+from rgg_shared.distributed import run_distributed
+from rgg_shared.runtime import get_spark
+conf, options = map(json.loads, sys.argv[1:])
+spark = get_spark("two hosts", conf=conf)
+while preflight.slots(spark)[0] < 2:  # the executors are starting, and the timeout is short
+    time.sleep(0.2)
+
+def fit_parabola(epochs, pause):
+    import time
+
+    import numpy as np
+    import tensorflow as tf
+
+    from rgg_shared import roles
+
+    values = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
+    model = tf.keras.Sequential([tf.keras.layers.Dense(8, "tanh"), tf.keras.layers.Dense(1)])
+    model.compile(tf.keras.optimizers.Adam(0.01), "mse")
+    slow = tf.keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: time.sleep(pause))
+    history = model.fit(tf.data.Dataset.from_tensor_slices((values, values**2)).batch(8), epochs=epochs, callbacks=[slow])
+    return {"loss": history.history["loss"], "replicas": roles.strategy().num_replicas_in_sync}
+
+trained = run_distributed(fit_parabola, num_slots=2, run_id="r", bar=False, **options)
+print("RESULT", json.dumps(trained.result), flush=True)
+"""
+
+
+@pytest.fixture
+def run(master, tmp_path):
+    "Start a program that trains on the cluster, in the test's directory."
+    started = []
+
+    def run(**options):
+        conf = {"spark.driver.host": DRIVER, "spark.driver.bindAddress": DRIVER, "spark.executor.memory": "1500m", "spark.driver.memory": "1g",
+                "spark.ui.enabled": "false", "spark.network.timeout": "20s", "spark.network.timeoutInterval": "5s",
+                "spark.executor.heartbeatInterval": "5s"}
+        options = dict(backup_dir=str(tmp_path), timeout=8, save_every=3) | options
+        with open(tmp_path / "driver.log", "wb") as log:
+            started.append(subprocess.Popen([sys.executable, "-c", PROGRAM, json.dumps(conf), json.dumps(options)], stdout=log,
+                                            stderr=log, env=environment(DRIVER) | {"RGG_MASTER": master}, start_new_session=True))
+        return started[-1]
+
+    yield run
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def result(process, folder, seconds):
+    "What the training function has returned, from the program's output."
+    process.wait(seconds)
+    said = (folder / "driver.log").read_text()
+    assert "RESULT" in said, said[-5000:]
+    return json.loads(said.split("RESULT ")[1].splitlines()[0])
+
+
+def config(folder, rank):
+    "The `TF_CONFIG` that a worker's log begins with."
+    return json.loads((folder / "r" / f"worker-{rank}.log").read_text().splitlines()[0].split("TF_CONFIG ")[1])
+
+
+def addresses(folder):
+    "The workers' addresses, by rank."
+    return [worker.rsplit(":", 1)[0] for worker in config(folder, 0)["cluster"]["worker"]]
+
+
+FAR_END = """
+import sys, time
+from rgg_shared.channel import Line
+line = Line((sys.argv[1], int(sys.argv[2])), bytes.fromhex(sys.argv[3]), rank=1, timeout=2)
+while True:
+    line.tell("watch", silent=0)
+    time.sleep(0.2)
+"""
+
+
+def test_a_worker_out_of_the_drivers_reach_is_told_so_in_time(hosts):
+    hub = Hub(DRIVER)
+    worker = subprocess.Popen([*within("a"), sys.executable, "-c", FAR_END, *map(str, hub.address), hub.key.hex()],
+                              env=environment(HOSTS["a"]), stderr=subprocess.PIPE, text=True)
+    try:
+        assert hub.inbox.get(timeout=60) == (1, {"kind": "watch", "silent": 0})
+        with cut("a"):
+            assert "TimeoutError" in worker.communicate(timeout=30)[1]
+    finally:
+        worker.kill()
+        worker.wait()
+        hub.close()
+
+
+def test_the_workers_on_two_hosts_are_one_cluster(run, tmp_path):
+    found = result(run(epochs=2, pause=0), tmp_path, 120)
+    assert found["replicas"] == 2 and found["loss"][1] < found["loss"][0]
+    assert sorted(addresses(tmp_path)) == sorted(HOSTS.values())
+    assert config(tmp_path, 0)["cluster"] == config(tmp_path, 1)["cluster"]
+    assert [config(tmp_path, rank)["task"]["index"] for rank in (0, 1)] == [0, 1]
+
+
+def test_a_link_that_is_cut_is_noticed_and_training_goes_on_from_the_checkpoint_once_it_is_back(run, tmp_path):
+    attempts = lambda: json.loads((tmp_path / "r" / "attempts.json").read_text())
+    process = run(epochs=6, pause=0.2)
+    wait_for((tmp_path / "r" / "backup" / "fit-0" / "latest.json").exists, 90, process)
+    far = next(host for host, address in HOSTS.items() if address == addresses(tmp_path)[1])
+    with cut(far):
+        wait_for(lambda: attempts()[0]["outcome"] != "running", 60, process)
+    found = result(process, tmp_path, 120)
+    assert found["replicas"] == 2 and len(found["loss"]) == 6
+    first, *_, last = attempts()
+    assert first["saved"] > 0 and " lost " in first["outcome"], first
+    assert last["outcome"] == "finished" and last["slots"] == 2
