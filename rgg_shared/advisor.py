@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['WARM_UP', 'FEWEST', 'NEVER', 'Cost', 'fitted', 'Point', 'rate', 'count', 'recommended', 'limits', 'explained',
-           'Advice', 'advice', 'Seen', 'spans', 'seconds_a_step', 'Measured', 'Quiet', 'Gauge', 'gauged', 'hushed',
-           'passing', 'numbers', 'advise_slots', 'of_crews']
+           'Advice', 'advice', 'Seen', 'spans', 'seconds_a_step', 'Measured', 'Quiet', 'Gauge', 'gauged', 'passing',
+           'numbers', 'advise_slots', 'of_crews']
 
-# %% ../notebooks/library/05i_advisor.ipynb #673dca05
+# %% ../notebooks/library/05i_advisor.ipynb #0457643d
 import inspect
 import shutil
 import time
 import uuid
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -251,7 +251,7 @@ class Gauge(Crew):
             raise Measured
         return failure
 
-# %% ../notebooks/library/05i_advisor.ipynb #a59228f7
+# %% ../notebooks/library/05i_advisor.ipynb #fe41673d
 def gauged(
     spark,
     plan: Plan,
@@ -271,20 +271,6 @@ def gauged(
         raise TrainingError(f"Measuring {count(plan.num_slots)}: {failures.sentence(e.failure)}", e.failure) from None
     raise UserError(f"Training on {count(plan.num_slots)} ended too soon to be measured: give it more epochs or more data. Only "
                     "steps of Model.fit are seen, and those of the first second or two are its warm-up.")
-
-
-@contextmanager
-def hushed(spark):
-    "Within the block Spark does not log: a task that is told to stop ends with an error, and that is none here."
-    level = None
-    with suppress(Exception):  # a platform that does not let Python look so deep
-        level = spark.sparkContext._jvm.org.apache.logging.log4j.LogManager.getRootLogger().getLevel().toString()
-        spark.sparkContext.setLogLevel("OFF")
-    try:
-        yield
-    finally:
-        if level:
-            spark.sparkContext.setLogLevel(level)
 
 
 @contextmanager
@@ -315,7 +301,7 @@ def numbers(
         preflight.check_batch(kwargs, n)
     return sorted({1, *asked})
 
-# %% ../notebooks/library/05i_advisor.ipynb #97ba0d5f
+# %% ../notebooks/library/05i_advisor.ipynb #f31d6400
 NEVER = 10**9  # steps between two checkpoints
 
 
@@ -344,7 +330,7 @@ def advise_slots(
     program, spark = preflight.pickled(train_fn, kwargs), get_spark()
     tried, crews = numbers(slots, spark, kwargs), {}
     preflight.await_slots(spark, tried[-1], tried[-1], timeout)
-    with passing(backup_dir) as folder, hushed(spark):
+    with passing(backup_dir) as folder:
         for n in tried:
             plan = planned(spark, n, n, kwargs, folder=f"{folder}/{n}", **settings)
             crews[n] = crew = gauged(spark, plan, program, seconds)

@@ -1,6 +1,7 @@
 """Distributed training on two hosts with addresses of their own, while the link between them holds and when it is cut."""
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -9,6 +10,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pyspark
 import pytest
@@ -130,7 +132,7 @@ import json, sys, time
 from rgg_shared import preflight
 from rgg_shared.distributed import run_distributed
 from rgg_shared.runtime import get_spark
-conf, options = map(json.loads, sys.argv[1:])
+folder, conf, runs = sys.argv[1], *map(json.loads, sys.argv[2:])
 spark = get_spark("two hosts", conf=conf)
 while preflight.slots(spark)[0] < 2:  # the executors are starting, and the timeout is short
     time.sleep(0.2)
@@ -150,44 +152,45 @@ def fit_parabola(epochs, pause):
     history = model.fit(tf.data.Dataset.from_tensor_slices((values, values**2)).batch(8), epochs=epochs, callbacks=[slow])
     return {"loss": history.history["loss"], "replicas": roles.strategy().num_replicas_in_sync}
 
-trained = run_distributed(fit_parabola, num_slots=2, run_id="r", bar=False, **options)
-print("RESULT", json.dumps(trained.result), flush=True)
+for run_id, kwargs in runs.items():
+    trained = run_distributed(fit_parabola, num_slots=2, backup_dir=folder, run_id=run_id, timeout=8, save_every=3, bar=False, **kwargs)
+    print("RESULT", run_id, json.dumps(trained.result), flush=True)
 """
 
 
-@pytest.fixture
-def run(master, tmp_path):
-    "Start a program that trains on the cluster, in the test's directory."
-    started = []
+class Training(NamedTuple):
+    "A program that trains on the cluster, first undisturbed in the run `whole`, then in the run `cut`."
+    process: subprocess.Popen
+    folder: Path
 
-    def run(**options):
-        conf = {"spark.driver.host": DRIVER, "spark.driver.bindAddress": DRIVER, "spark.executor.memory": "1500m", "spark.driver.memory": "1g",
-                "spark.ui.enabled": "false", "spark.network.timeout": "20s", "spark.network.timeoutInterval": "5s",
-                "spark.executor.heartbeatInterval": "5s"}
-        options = dict(backup_dir=str(tmp_path), timeout=8, save_every=3) | options
-        with open(tmp_path / "driver.log", "wb") as log:
-            started.append(subprocess.Popen([sys.executable, "-c", PROGRAM, json.dumps(conf), json.dumps(options)], stdout=log,
-                                            stderr=log, env=environment(DRIVER) | {"RGG_MASTER": master}, start_new_session=True))
-        return started[-1]
-
-    yield run
-    for process in started:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    def result(self, run_id):
+        "What the training function has returned in a run, from the program's output, once it is there."
+        said = lambda: re.findall(rf"^RESULT {run_id} (.*)$", (self.folder / "driver.log").read_text(), re.MULTILINE)
+        until = time.monotonic() + 120
+        while not said() and self.process.poll() is None and time.monotonic() < until:
+            time.sleep(0.2)
+        assert said(), (self.folder / "driver.log").read_text()[-5000:]
+        return json.loads(said()[0])
 
 
-def result(process, folder, seconds):
-    "What the training function has returned, from the program's output."
-    process.wait(seconds)
-    said = (folder / "driver.log").read_text()
-    assert "RESULT" in said, said[-5000:]
-    return json.loads(said.split("RESULT ")[1].splitlines()[0])
+@pytest.fixture(scope="module")
+def training(master, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    conf = {"spark.driver.host": DRIVER, "spark.driver.bindAddress": DRIVER, "spark.executor.memory": "1500m",
+            "spark.driver.memory": "1g", "spark.ui.enabled": "false"}
+    runs = {"whole": dict(epochs=2, pause=0), "cut": dict(epochs=4, pause=0.2)}
+    with open(folder / "driver.log", "wb") as log:
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder), json.dumps(conf), json.dumps(runs)], stdout=log, stderr=log,
+                                   env=environment(DRIVER) | {"RGG_MASTER": master}, cwd=ROOT, start_new_session=True)
+    yield Training(process, folder)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def config(folder, rank):
     "The `TF_CONFIG` that a worker's log begins with."
-    return json.loads((folder / "r" / f"worker-{rank}.log").read_text().splitlines()[0].split("TF_CONFIG ")[1])
+    return json.loads((folder / f"worker-{rank}.log").read_text().splitlines()[0].split("TF_CONFIG ")[1])
 
 
 def addresses(folder):
@@ -219,23 +222,23 @@ def test_a_worker_out_of_the_drivers_reach_is_told_so_in_time(hosts):
         hub.close()
 
 
-def test_the_workers_on_two_hosts_are_one_cluster(run, tmp_path):
-    found = result(run(epochs=2, pause=0), tmp_path, 120)
+def test_the_workers_on_two_hosts_are_one_cluster(training):
+    found, folder = training.result("whole"), training.folder / "whole"
     assert found["replicas"] == 2 and found["loss"][1] < found["loss"][0]
-    assert sorted(addresses(tmp_path)) == sorted(HOSTS.values())
-    assert config(tmp_path, 0)["cluster"] == config(tmp_path, 1)["cluster"]
-    assert [config(tmp_path, rank)["task"]["index"] for rank in (0, 1)] == [0, 1]
+    assert sorted(addresses(folder)) == sorted(HOSTS.values())
+    assert config(folder, 0)["cluster"] == config(folder, 1)["cluster"]
+    assert [config(folder, rank)["task"]["index"] for rank in (0, 1)] == [0, 1]
 
 
-def test_a_link_that_is_cut_is_noticed_and_training_goes_on_from_the_checkpoint_once_it_is_back(run, tmp_path):
-    attempts = lambda: json.loads((tmp_path / "r" / "attempts.json").read_text())
-    process = run(epochs=6, pause=0.2)
-    wait_for((tmp_path / "r" / "backup" / "fit-0" / "latest.json").exists, 90, process)
-    far = next(host for host, address in HOSTS.items() if address == addresses(tmp_path)[1])
+def test_a_link_that_is_cut_is_noticed_and_training_goes_on_from_the_checkpoint_once_it_is_back(training):
+    folder = training.folder / "cut"
+    attempts = lambda: json.loads((folder / "attempts.json").read_text())
+    wait_for((folder / "backup" / "fit-0" / "latest.json").exists, 150, training.process)
+    far = next(host for host, address in HOSTS.items() if address == addresses(folder)[1])
     with cut(far):
-        wait_for(lambda: attempts()[0]["outcome"] != "running", 60, process)
-    found = result(process, tmp_path, 120)
-    assert found["replicas"] == 2 and len(found["loss"]) == 6
+        wait_for(lambda: attempts()[0]["outcome"] != "running", 60, training.process)
+    found = training.result("cut")
+    assert found["replicas"] == 2 and len(found["loss"]) == 4
     first, *_, last = attempts()
     assert first["saved"] > 0 and " lost " in first["outcome"], first
     assert last["outcome"] == "finished" and last["slots"] == 2
