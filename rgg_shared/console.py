@@ -47,7 +47,7 @@ class Pace:
         left = (event["epochs"] * event["steps"] - done) / rate if event["steps"] else None
         return event | {"rate": rate * (batch or 1), "unit": "examples" if batch else "steps", "left": left}
 
-# %% ../notebooks/library/05g_console.ipynb #1920b089
+# %% ../notebooks/library/05g_console.ipynb #872bd780
 def watched_live() -> bool:
     "True in a terminal and in a notebook that somebody runs by hand."
     return "RGG_TASK_KEY" not in os.environ and ("ipykernel" in sys.modules or sys.stderr.isatty())
@@ -59,6 +59,10 @@ class Console:
     def __init__(self, bar: bool | None = None, every: float = 10.0):
         self.use_bar = watched_live() if bar is None else bar
         self.bar, self.pace, self.every, self.last = None, Pace(), every, 0.0
+
+    def begin(self):
+        "A new attempt: what was seen of the last one says nothing about its speed."
+        self.pace, self.last = Pace(), 0.0
 
     def line(self, text: str):
         "Print a line as it is."
@@ -75,9 +79,9 @@ class Console:
             self.bar.write(f"{time.strftime('%H:%M:%S')}  {text}")
 
     def log(self, rank: int, host: str, text: str):
-        "Print what a worker has written."
+        "Print what a worker has written, but for TensorFlow's notes on its own start."
         for line in text.replace("\r", "\n").split("\n"):
-            if line.strip():
+            if line.strip() and not line.startswith(("I0000 ", "WARNING: All log messages before absl::InitializeLog()")):
                 self.line(f"[{rank} {host}] {line}")
 
     def show(self, event: dict):

@@ -22,7 +22,7 @@ class Failure(NamedTuple):
     "How one worker ended."
     rank: int
     host: str
-    kind: str  # raised | killed | silent | stuck | lost | channel
+    kind: str  # raised | killed | silent | stuck | lost | unplaced | spark
     error: str = ""  # the exception's type
     message: str = ""
     frames: tuple = ()  # (file, line, function) of the user's own code, outermost first
@@ -69,7 +69,7 @@ def is_effect(failure: Failure) -> bool:
 
 def cause(found: list[Failure]) -> Failure:
     "The failure that explains the others; among equals the first."
-    order = {"lost": 0, "killed": 0, "raised": 1, "silent": 2, "stuck": 3, "channel": 4}
+    order = {"lost": 0, "killed": 0, "raised": 1, "silent": 2, "stuck": 3, "unplaced": 4, "spark": 4}
     return min(found, key=lambda f: 5 if is_effect(f) else order[f.kind])
 
 # %% ../notebooks/library/05c_failures.ipynb #5530bdf8
@@ -128,6 +128,9 @@ def place(frames) -> str:
 def first_line(message: str) -> str:
     "The message's first line that says something; of one that AutoGraph has wrapped, the last."
     lines = [line.strip() for line in message.splitlines() if line.strip()] or [""]
+    if lines[0] == "Graph execution error:":
+        lines = [line for line in lines
+                 if not re.match(r"Graph execution error:|Detected at node|File \"|The error could be|\[\[", line)] or lines
     return lines[-1 if lines[0] == "in user code:" else 0][:300]
 
 # %% ../notebooks/library/05c_failures.ipynb #d4f1a6e7
@@ -138,6 +141,10 @@ def sentence(failure: Failure) -> str:
         name = signal.Signals(failure.signal).name if failure.signal else "an exit of its own"
         hint = " The machine may have run out of memory." if failure.signal == signal.SIGKILL else ""
         return f"{who} was ended by {name} after step {failure.step}.{hint}"
+    if failure.kind == "unplaced":
+        return "No worker could start: an executor is gone, so the cluster has fewer slots than there are workers."
+    if failure.kind == "spark":
+        return f"Spark has ended the tasks of the training: {failure.message}"
     if failure.kind == "lost":
         return f"{who} was lost with its executor after step {failure.step}: the machine is gone or unreachable."
     if failure.kind == "silent":

@@ -10,7 +10,8 @@ import os
 import shutil
 
 from . import tfrecord
-from .console import describe  # noqa: F401 (part of the interface, as the next three lines)
+from .advisor import advise_slots  # noqa: F401 (part of the interface, as the next lines)
+from .console import describe  # noqa: F401
 from .distributed import Trained, run_distributed  # noqa: F401
 from .failures import TrainingError  # noqa: F401
 from .roles import is_chief, num_workers, report, run_dir, strategy, worker_index  # noqa: F401

@@ -40,6 +40,7 @@ class Job(NamedTuple):
     every: int = 100  # steps between two checkpoints
     servers: int = 0  # how many of the tasks, the last, hold parameters
     chief: str = ""  # the address of the coordinator, which parameter servers need; it is on the driver
+    timeout: float = 120.0  # seconds without an answer of the driver, after which it counts as gone
 
 
 def cast(config: dict, job: Job) -> dict:
@@ -177,7 +178,7 @@ class Supervisor:
 
     def __init__(self, job: Job, config: dict, rank: int):
         self.job, self.config, self.rank = job, config, rank
-        self.line = Line(job.address, job.key, self.rank)
+        self.line = Line(job.address, job.key, self.rank, job.timeout)
 
     def run(self) -> bytes:
         "Train; the pickled result of the training function comes back, nothing if it ended otherwise, of which the driver knows."

@@ -29,9 +29,9 @@ def test_without_a_length_or_a_batch_size_it_says_less():
     pace(event | {"step": 1}, 0.0)
     assert console.describe(pace(event | {"step": 11}, 5.0)) == "epoch 1/2, step 11: loss 2.0000, 2 steps/s"
 
-# %% ../notebooks/library/05g_console.ipynb #d6fd1d85
+# %% ../notebooks/library/05g_console.ipynb #5cc8ad19
 def test_workers_lines_are_labelled(capsys):
-    Console(bar=False).log(1, "node-7", "one\n\ntwo\rthree")
+    Console(bar=False).log(1, "node-7", "one\n\ntwo\rthree\nI0000 00:00 1 grpc_server_lib.cc:466] Started server")
     assert capsys.readouterr().out == "[1 node-7] one\n[1 node-7] two\n[1 node-7] three\n"
 
 

@@ -27,7 +27,7 @@ def test_a_driver_that_died_is_seen_in_the_history(tmp_path):
     outcomes = [(a["attempt"], a["slots"], a["outcome"]) for a in distributed.History(str(tmp_path)).attempts]
     assert outcomes == [(1, 2, "finished"), (2, 1, "The driver has gone.")]
 
-# %% ../notebooks/library/05h_distributed.ipynb #feb13ecb
+# %% ../notebooks/library/05h_distributed.ipynb #55bd5657
 def test_silence_is_told_apart():
     peers = lambda **changes: [distributed.Peer(0, "stepping", "a", 100, 100, 0, 7),
                                distributed.Peer(**dict(rank=1, state="stepping", host="b", heard=100, moved=100, step=7) | changes)]
@@ -39,11 +39,13 @@ def test_silence_is_told_apart():
     assert found(109, moved=90) is None, "one that waits for the other"
     slow = [distributed.Peer(n, "stepping", "a", 120, 100, 0, 7) for n in range(2)]
     assert distributed.overdue(slow, 10, 121) == Failure(0, "a", "stuck", step=7)
+    slow[1].silent = 9
+    assert distributed.overdue(slow, 10, 121) == Failure(1, "a", "silent", step=7)
     for peer in slow:
         peer.state = "fitting"
     assert distributed.overdue(slow, 10, 121) is None, "TensorFlow traces the model"
 
-# %% ../notebooks/library/05h_distributed.ipynb #0fbbea48
+# %% ../notebooks/library/05h_distributed.ipynb #cf89e0de
 @pytest.fixture
 def crew(tmp_path):
     "Two workers on `a` and `b`, whom the driver has heard of."
@@ -82,13 +84,13 @@ def test_the_cause_waits_for_a_better_one_only_where_it_is_an_effect(crew, monke
     assert crew.failed() == Failure(1, "b", "killed", signal=9)
 
 
-def test_a_worker_that_hangs_up_is_lost_unless_it_was_done(crew):
-    for rank in (0, 1):
-        crew.take(rank, dict(kind="done"))
+def test_a_worker_that_hangs_up_is_lost_unless_all_are_done(crew):
+    crew.take(1, dict(kind="done"))
+    crew.take(0, dict(kind="done"))
     assert crew.done()
     crew.take(0, dict(kind="gone"))
-    assert crew.failed() is None
-    crew.take(1, STEP)
+    assert crew.failed() is None and crew.done()
+    crew.take(0, STEP)
     crew.take(1, dict(kind="gone"))
     assert crew.failed().kind == "lost"
 

@@ -1,4 +1,4 @@
-"""Distributed training on two hosts with addresses of their own, while the link between them holds and when it is cut."""
+"""Distributed training on two hosts with addresses of their own, while their link holds and when it is cut."""
 import json
 import os
 import re
@@ -106,8 +106,8 @@ def master(hosts, tmp_path_factory):
     folder, processes = tmp_path_factory.mktemp("cluster"), []
 
     def start(kind, address, *options, prefix=()):
-        command = [*prefix, f"{pyspark.__path__[0]}/bin/spark-class", f"org.apache.spark.deploy.{kind}", "--host", address,
-                   "--webui-port", "0", *options]
+        command = [*prefix, f"{pyspark.__path__[0]}/bin/spark-class", f"org.apache.spark.deploy.{kind}", "--host",
+                   address, "--webui-port", "0", *options]
         with open(folder / f"{address}.log", "wb") as log:
             processes.append(subprocess.Popen(command, env=environment(address), stdout=log, stderr=log, cwd=folder))
 
@@ -118,7 +118,8 @@ def master(hosts, tmp_path_factory):
         start("master.Master", DRIVER, "--port", str(port))
         wait_for(lambda: "I have been elected leader" in log.read_text(), 60, processes[0])
         for host, address in hosts.items():
-            start("worker.Worker", address, "--cores", "1", "--memory", "2g", "--work-dir", str(folder / host), master, prefix=within(host))
+            start("worker.Worker", address, "--cores", "1", "--memory", "2g", "--work-dir", str(folder / host), master,
+                  prefix=within(host))
         wait_for(lambda: log.read_text().count("Registering worker") == len(hosts), 60, processes[0])
         yield master
     finally:
@@ -149,11 +150,13 @@ def fit_parabola(epochs, pause):
     model = tf.keras.Sequential([tf.keras.layers.Dense(8, "tanh"), tf.keras.layers.Dense(1)])
     model.compile(tf.keras.optimizers.Adam(0.01), "mse")
     slow = tf.keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: time.sleep(pause))
-    history = model.fit(tf.data.Dataset.from_tensor_slices((values, values**2)).batch(8), epochs=epochs, callbacks=[slow])
+    data = tf.data.Dataset.from_tensor_slices((values, values**2)).batch(8)
+    history = model.fit(data, epochs=epochs, callbacks=[slow])
     return {"loss": history.history["loss"], "replicas": roles.strategy().num_replicas_in_sync}
 
 for run_id, kwargs in runs.items():
-    trained = run_distributed(fit_parabola, num_slots=2, backup_dir=folder, run_id=run_id, timeout=8, save_every=3, bar=False, **kwargs)
+    trained = run_distributed(fit_parabola, num_slots=2, backup_dir=folder, run_id=run_id, timeout=8, save_every=3,
+                              bar=False, **kwargs)
     print("RESULT", run_id, json.dumps(trained.result), flush=True)
 """
 
@@ -175,13 +178,15 @@ class Training(NamedTuple):
 
 @pytest.fixture(scope="module")
 def training(master, tmp_path_factory):
+    "The program, started."
     folder = tmp_path_factory.mktemp("runs")
     conf = {"spark.driver.host": DRIVER, "spark.driver.bindAddress": DRIVER, "spark.executor.memory": "1500m",
             "spark.driver.memory": "1g", "spark.ui.enabled": "false"}
     runs = {"whole": dict(epochs=2, pause=0), "cut": dict(epochs=4, pause=0.2)}
+    command = [sys.executable, "-c", PROGRAM, str(folder), json.dumps(conf), json.dumps(runs)]
     with open(folder / "driver.log", "wb") as log:
-        process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder), json.dumps(conf), json.dumps(runs)], stdout=log, stderr=log,
-                                   env=environment(DRIVER) | {"RGG_MASTER": master}, cwd=ROOT, start_new_session=True)
+        process = subprocess.Popen(command, env=environment(DRIVER) | {"RGG_MASTER": master}, stdout=log, stderr=log,
+                                   cwd=ROOT, start_new_session=True)
     yield Training(process, folder)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
