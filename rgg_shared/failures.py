@@ -101,9 +101,8 @@ MEANINGS = [  # (pattern on "type: message", meaning, remedy)
     (r"Input \d+ (?:with name \S+ )?of layer ['\"]?(\w+)['\"]? is incompatible with the layer", r"the layer \1 got a tensor of another shape than it takes",
      "compare the shapes in the message"),
     (r"Could not start gRPC server|Address already in use", "another process took the worker's port", "try again"),
-    (r"Keras 3|keras 3|experimental_distribute_dataset.*keras|'MultiWorkerMirroredStrategy'|KerasTensor cannot be used",
-     "this is Keras 3, which multi-worker strategies cannot train",
-     "call rgg_shared.runtime.use_keras_2() before anything imports tensorflow, and use tf.keras, not keras"),
+    (r"must be an instance of class Layer\. Received: .*keras\.src|Attempt to convert a value \(PerReplica",
+     "this is Keras 3, which multi-worker strategies cannot train", "use tf.keras, which is Keras 2 here, and not the package keras"),
 ]
 
 

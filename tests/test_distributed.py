@@ -243,6 +243,39 @@ def test_a_loss_that_is_no_number_names_the_step(spark, run, fit_parabola):
     with pytest.raises(TrainingError, match=r"the loss is nan at step \d of epoch 0"):
         run(fit_parabola, noise=float("nan"))
 
+# %% ../notebooks/library/05h_distributed.ipynb #c6298022
+def test_workers_that_take_unequal_steps_are_told_to_hang(spark, run, fit_parabola):
+    def uneven():
+        import time
+
+        import numpy as np
+        import tensorflow as tf
+
+        from rgg_shared import roles
+
+        model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+        model.compile("adam", "mse")
+        data = tf.data.Dataset.from_tensors((np.ones([4, 1]), np.ones([4, 1]))).repeat()
+        wait = lambda step, logs: time.sleep(600 if step == 20 and roles.worker_index() == 1 else 0)
+        model.fit(data, steps_per_epoch=100, callbacks=[tf.keras.callbacks.LambdaCallback(on_train_batch_end=wait)])
+
+    with pytest.raises(TrainingError, match="a collective operation hangs, perhaps because the workers do not take the same number"):
+        run(uneven, timeout=6, max_restarts=0)
+
+
+def test_keras_3_is_told_as_that(spark, run):
+    def fit_keras_3():
+        import keras
+        import numpy as np
+        import tensorflow as tf
+
+        model = keras.Sequential([keras.layers.Dense(1)])
+        model.compile("adam", "mse")
+        model.fit(tf.data.Dataset.from_tensors((np.ones([4, 1]), np.ones([4, 1]))))
+
+    with pytest.raises(TrainingError, match="in fit_keras_3 .*this is Keras 3"):
+        run(fit_keras_3)
+
 # %% ../notebooks/library/05h_distributed.ipynb #1fabed84
 def test_parameter_servers_go_on_while_a_worker_is_replaced(tmp_path):
     "Two workers, a server and the coordinator on the driver; a Spark application of its own with three slots."
