@@ -90,7 +90,7 @@ class History:
             new.write_text(json.dumps(self.attempts, indent=1))
             new.replace(self.path)
 
-# %% ../notebooks/library/05h_distributed.ipynb #fe17111f
+# %% ../notebooks/library/05h_distributed.ipynb #96eae942
 SILENT = 4.0  # seconds after which a process that should give a sign every second explains why nobody gets on
 TRACING = 5  # times the timeout is allowed before the first step of a fit, and while the model is saved
 
@@ -101,6 +101,7 @@ class Peer:
     rank: int
     state: str = ""  # "" before it has told anything, then started, fitting, stepping, saving, done or ended
     host: str = "?"
+    began: float = 0.0  # when it was first heard of
     heard: float = 0.0  # when it told anything
     moved: float = 0.0  # when it got on
     silent: float = 0.0  # seconds since its process gave a sign
@@ -119,7 +120,7 @@ def overdue(peers: list[Peer], timeout: float, now: float) -> Failure | None:
             return Failure(peer.rank, peer.host, "lost", step=peer.step)
         if peer.state != "ended" and peer.silent > (timeout if peer.state == "stepping" else TRACING * timeout):
             return Failure(peer.rank, peer.host, "silent", step=peer.step)
-    if there and len(there) < len(peers) and now - min(peer.heard for peer in there) > timeout:
+    if there and len(there) < len(peers) and now - max(peer.began for peer in there) > timeout:
         missing = next(peer for peer in peers if not peer.state)
         return Failure(missing.rank, missing.host, "lost")
     at_work = [peer for peer in there if peer.state not in ("serving", "done")]
@@ -129,7 +130,7 @@ def overdue(peers: list[Peer], timeout: float, now: float) -> Failure | None:
         return Failure(last.rank, last.host, "silent" if frozen else "stuck", step=last.step)
     return None
 
-# %% ../notebooks/library/05h_distributed.ipynb #50364207
+# %% ../notebooks/library/05h_distributed.ipynb #05302a38
 class Crew:
     "The workers of an attempt: what they tell changes their state, the history and the screen."
 
@@ -144,7 +145,7 @@ class Crew:
         "A message of worker `rank`."
         peer, facts = self.peers[rank], dict(message)
         kind, now = facts.pop("kind"), time.monotonic()
-        peer.heard = now
+        peer.began, peer.heard = peer.began or now, now
         if kind not in ("watch", "log", "report"):
             peer.moved = now
         getattr(self, f"on_{kind}")(peer, **facts)
@@ -198,6 +199,7 @@ class Crew:
     def on_saved(self, peer, epoch, step, at):
         if peer.rank == self.chief:
             self.history.note(saved=at, reached=max(at, self.history.attempts[-1]["reached"]))
+            self.history.write()
 
     def on_report(self, peer, **facts):
         if peer.rank == self.chief:
@@ -376,7 +378,7 @@ def worth_another(failure: Failure, progressed: bool, before: Failure | None) ->
     again = before is not None and (before.error, before.step) == (failure.error, failure.step)
     return progressed and not mistake and not again
 
-# %% ../notebooks/library/05h_distributed.ipynb #5205a0c8
+# %% ../notebooks/library/05h_distributed.ipynb #5878dcda
 @contextmanager
 def alone_in(folder: str):
     "Hold the directory of a run; raises `UserError` while another process does."
@@ -411,7 +413,7 @@ def attempts(spark, plan: Plan, program: bytes, crew_of, history: History, min_s
         if not left or not worth_another(failure, entry["first_step"] is not None, before):
             raise TrainingError(f"{what} {where_to_look(plan.folder, failure, entry)}", failure)
         say(what)
-        slots = preflight.await_slots(spark, plan.num_slots, min_slots, plan.timeout)
+        slots = preflight.await_slots(spark, plan.num_slots, min_slots + plan.servers, plan.timeout)
         saved = entry["saved"]
         say(f"Restart {max_restarts - left + 1} of {max_restarts}, on {slots} slot{'s' * (slots > 1)}, from "
             + (f"step {saved} ({max(0, entry['reached'] - saved)} steps are lost)" if saved else "the beginning"))
@@ -421,7 +423,8 @@ def attempts(spark, plan: Plan, program: bytes, crew_of, history: History, min_s
 def where_to_look(folder: str, failure: Failure, entry: dict) -> str:
     "The end of a message: the log, and the checkpoint that is left."
     kept = f" The checkpoint of step {entry['saved']} is kept: the same call with this run_id goes on from it." if entry["saved"] else ""
-    return f"The whole log is in {folder}/worker-{failure.rank}.log.{kept}"
+    log = f"{folder}/worker-{failure.rank}.log"
+    return (f"The whole log is in {log}." if os.path.exists(log) else "") + kept
 
 # %% ../notebooks/library/05h_distributed.ipynb #998b1a81
 STRATEGIES = ("mirrored", "parameter_server", "custom")

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Backup', 'counters', 'restore_counters', 'steps_in', 'without_end', 'dealt', 'dealt_by_data', 'batch_of',
-           'has_servers', 'Counting', 'watcher', 'Fits', 'watched', 'save_model']
+           'has_servers', 'own_place', 'Counting', 'watcher', 'Fits', 'watched', 'save_model']
 
 # %% ../notebooks/library/05d_fitting.ipynb #8d5d825c
 import functools
@@ -141,12 +141,22 @@ def batch_of(x) -> int | None:
         return None
     return size if size > 0 else None
 
-# %% ../notebooks/library/05d_fitting.ipynb #24fce937
+# %% ../notebooks/library/05d_fitting.ipynb #374fbe19
 def has_servers(model) -> bool:
     "True where the model's variables are on parameter servers."
     import tensorflow as tf
 
     return isinstance(model.distribute_strategy, tf.distribute.ParameterServerStrategy)
+
+
+def own_place(x, steps: int):
+    "The endless dataset from a place that each worker draws: with one seed all would train on the same batches at the same time."
+    import tensorflow as tf
+
+    zero = tf.constant(0, tf.int64)  # both seeds zero: other numbers on every worker, whatever tf.random.set_seed was told
+    numbers = tf.raw_ops.RandomDataset(seed=zero, seed2=zero, output_types=[tf.int64], output_shapes=[tf.TensorShape([])])
+    place = tf.data.experimental.from_variant(numbers, tf.TensorSpec([], tf.int64)).take(1)
+    return place.flat_map(lambda number: x.skip(number % steps))
 
 
 class Counting:
@@ -256,7 +266,7 @@ class Fits:
         if isinstance(x, tf.data.Dataset):
             batch = batch_of(x)
             if steps and has_servers(model):
-                arguments |= dict(x=without_end(x), steps_per_epoch=steps)
+                arguments |= dict(x=own_place(without_end(x), steps), steps_per_epoch=steps)
             elif steps:  # in the first attempt too, so that all see the same order
                 done = state.get("epoch", 0) * steps + state.get("step", 0)
                 data = dealt(model.distribute_strategy, without_end(x), done)

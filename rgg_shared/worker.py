@@ -20,6 +20,7 @@ import threading
 import time
 import traceback
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from pyspark import cloudpickle
@@ -119,7 +120,7 @@ def serve(done: threading.Event):
 
 # %% ../notebooks/library/05e_worker.ipynb #6859341e
 def main():
-    "Train, as the supervisor's child; the result's pickle goes to the file that it names."
+    "Train, as the supervisor's child; the result's pickle goes to the directory for temporary files, which is its own."
     stdin, sys.stdin = sys.stdin.buffer, io.StringIO()
     job = Job(*cloudpickle.load(stdin))
     done = threading.Event()
@@ -131,7 +132,7 @@ def main():
             os._exit(0)
         train_fn, kwargs = cloudpickle.loads(job.program)
         result = train(train_fn, kwargs, job.folder, job.strategy, job.every)
-        with open(os.environ["RGG_TRAINING_RESULT"], "wb") as file:
+        with open(f"{tempfile.gettempdir()}/result", "wb") as file:
             cloudpickle.dump(result if roles.is_chief() else None, file)
     except BaseException as e:
         traceback.print_exc()
@@ -160,11 +161,11 @@ def cores(config: dict) -> int:
     return max(1, len(os.sched_getaffinity(0)) // sum(address.rsplit(":", 1)[0] == own for address in addresses))
 
 
-def environment(job: Job, config: dict, events: int, result: str) -> dict:
+def environment(job: Job, config: dict, events: int, scratch: str) -> dict:
     "The environment of the process that trains."
     use_keras_2()
     threads = str(job.threads or cores(config))
-    own = {roles.RUN_DIR: job.folder, roles.EVENTS: str(events), "RGG_TRAINING_RESULT": result, "PYTHONUNBUFFERED": "1",
+    own = {roles.RUN_DIR: job.folder, roles.EVENTS: str(events), "TMPDIR": scratch, "PYTHONUNBUFFERED": "1",
            "TF_CONFIG": json.dumps(config), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     return os.environ | own | dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"), threads)
 
@@ -183,13 +184,13 @@ class Supervisor:
     def run(self) -> bytes:
         "Train; the pickled result of the training function comes back, nothing if it ended otherwise, of which the driver knows."
         try:
-            with hold_port(self.config), tempfile.NamedTemporaryFile(prefix="rgg-result-") as result:
-                while code := self.life(result.name):
+            with hold_port(self.config), tempfile.TemporaryDirectory(prefix="rgg-worker-", ignore_cleanup_errors=True) as scratch:
+                while code := self.life(scratch):
                     if not (self.job.servers and self.config["task"]["type"] == "worker"):
                         self.line.tell("exit", code=code)
                         return b""
                     self.line.tell("again", code=code)  # a parameter server's worker is replaced where it was
-                return result.read()
+                return Path(scratch, "result").read_bytes()
         except DriverEnds:
             return b""  # no exception, with which Spark would fill the logs
         except OSError as e:
@@ -199,12 +200,12 @@ class Supervisor:
         finally:
             self.line.close()
 
-    def life(self, result: str) -> int:
-        "Start the process and attend to it; its exit code."
+    def life(self, scratch: str) -> int:
+        "Start the process, whose temporary files are in `scratch`, and attend to it; its exit code."
         events, write = os.pipe()
         self.child = subprocess.Popen([sys.executable, "-m", "rgg_shared.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, pass_fds=[write],
-                                      env=environment(self.job, self.config, write, result))
+                                      env=environment(self.job, self.config, write, scratch))
         os.close(write)
         self.last, self.text = time.monotonic(), b""
         self.line.tell("started", host=socket.gethostname(), pid=self.child.pid, supervisor=os.getpid(),

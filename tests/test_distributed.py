@@ -27,17 +27,18 @@ def test_a_driver_that_died_is_seen_in_the_history(tmp_path):
     outcomes = [(a["attempt"], a["slots"], a["outcome"]) for a in distributed.History(str(tmp_path)).attempts]
     assert outcomes == [(1, 2, "finished"), (2, 1, "The driver has gone.")]
 
-# %% ../notebooks/library/05h_distributed.ipynb #55bd5657
+# %% ../notebooks/library/05h_distributed.ipynb #ae3718c3
 def test_silence_is_told_apart():
-    peers = lambda **changes: [distributed.Peer(0, "stepping", "a", 100, 100, 0, 7),
-                               distributed.Peer(**dict(rank=1, state="stepping", host="b", heard=100, moved=100, step=7) | changes)]
+    known = dict(state="stepping", began=90, heard=100, moved=100, step=7)
+    peers = lambda **changes: [distributed.Peer(0, **known | dict(host="a")), distributed.Peer(1, **known | dict(host="b") | changes)]
     found = lambda now, **changes: distributed.overdue(peers(**changes), 10, now)
     assert found(105, silent=11, state="started") is None, "it imports TensorFlow"
     assert found(105) is None
     assert found(105, heard=90) == Failure(1, "b", "lost", step=7)
     assert found(105, silent=11) == Failure(1, "b", "silent", step=7)
     assert found(109, moved=90) is None, "one that waits for the other"
-    slow = [distributed.Peer(n, "stepping", "a", 120, 100, 0, 7) for n in range(2)]
+    assert found(105, state="") == Failure(1, "b", "lost"), "the others have waited for it since 90"
+    slow = [distributed.Peer(n, **known | dict(host="a", heard=120)) for n in range(2)]
     assert distributed.overdue(slow, 10, 121) == Failure(0, "a", "stuck", step=7)
     slow[1].silent = 9
     assert distributed.overdue(slow, 10, 121) == Failure(1, "a", "silent", step=7)

@@ -31,6 +31,15 @@ def test_replicas_of_one_process_skip_too():
     rest = fitting.dealt(strategy, tf.data.Dataset.range(10).batch(2), 3)
     assert [batch.numpy().tolist() for batch in rest] == [[6, 7], [8, 9]]
 
+# %% ../notebooks/library/05d_fitting.ipynb #8f0091d4
+def test_workers_of_parameter_servers_begin_at_places_of_their_own():
+    import tensorflow as tf
+
+    tf.random.set_seed(1)
+    data = fitting.own_place(tf.data.Dataset.range(10_000).repeat(), 10_000)
+    firsts = {int(next(iter(data))) for _ in range(5)}
+    assert len(firsts) > 1 and all(int(b) == (int(a) + 1) % 10_000 for a, b in [list(data.take(2))])
+
 # %% ../notebooks/library/05d_fitting.ipynb #2f057dc2
 @pytest.fixture
 def made(monkeypatch):

@@ -169,7 +169,7 @@ def test_the_process_ends_with_its_supervisor(tmp_path):
     job = Job(("127.0.0.1", 1), b"", worker.pack(train_fn, {}), str(tmp_path))
     read, write = os.pipe()
     child = subprocess.Popen([sys.executable, "-m", "rgg_shared.worker"], stdin=subprocess.PIPE, pass_fds=[write],
-                             env=worker.environment(job, CONFIG, write, str(tmp_path / "result")))
+                             env=worker.environment(job, CONFIG, write, str(tmp_path)))
     cloudpickle.dump(tuple(job), child.stdin)
     child.stdin.flush()
     assert json.loads(os.read(read, 1000).splitlines()[0]) == {"kind": "beat"}
