@@ -7,7 +7,6 @@ __all__ = ['batches', 'fit', 'train_session_gru', 'export_session_gru', 'train_a
 
 # %% ../notebooks/library/06_train.ipynb #bcb52406
 import os
-import shutil
 
 from . import tfrecord
 from .advisor import advise_slots  # noqa: F401 (part of the interface, as the next lines)
@@ -50,12 +49,9 @@ def fit(
     "Train, keep the best weights in `<run_dir()>/best`, and give the metrics by epoch."
     import tensorflow as tf
 
-    own = run_dir() if is_chief() else f"{run_dir()}/_worker-{worker_index()}"
-    best = tf.keras.callbacks.ModelCheckpoint(f"{own}/best", save_weights_only=True, save_best_only=validation is not None,
+    best = tf.keras.callbacks.ModelCheckpoint(f"{run_dir()}/best", save_weights_only=True, save_best_only=validation is not None,
                                               monitor="val_mrr_20", mode="max")
     history = model.fit(training, validation_data=validation, epochs=epochs, steps_per_epoch=steps, callbacks=[best], verbose=0)
-    if not is_chief():
-        shutil.rmtree(own, ignore_errors=True)
     return {name: [float(v) for v in values] for name, values in history.history.items()}
 
 # %% ../notebooks/library/06_train.ipynb #cef84bb6

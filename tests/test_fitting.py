@@ -42,6 +42,18 @@ def test_workers_of_parameter_servers_begin_at_places_of_their_own():
     ranges = [[int(n) for n in sent().take(2)] for _ in range(5)]
     assert len({a for a, _ in ranges}) > 1 and all(b == (a + 1) % 10_000 for a, b in ranges)
 
+# %% ../notebooks/library/05d_fitting.ipynb #d9806e4c
+def test_only_the_chiefs_callbacks_write_where_they_were_told(tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    places = {"TensorBoard": "log_dir", "ModelCheckpoint": "filepath", "CSVLogger": "filename"}
+    make = lambda: [getattr(tf.keras.callbacks, name)(str(tmp_path / "x")) for name in places]
+    for index, stays in ((0, True), (1, False)):
+        monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": index}}))
+        fitting.send_elsewhere(callbacks := make())
+        found = [getattr(callback, place) for callback, place in zip(callbacks, places.values())]
+        assert all((path == str(tmp_path / "x")) is stays and path.endswith("/x") for path in found)
+
 # %% ../notebooks/library/05d_fitting.ipynb #2f057dc2
 @pytest.fixture
 def made(monkeypatch):

@@ -71,7 +71,6 @@ def test_two_workers_learn_the_cycles_together(spark, examples, tmp_path):
     trained, share = fit_and_rank(examples, tmp_path, num_slots=2)
     assert share > 0.95 and len(trained.result["loss"]) == 12
     assert 0.5 < trained.result["val_recall_20"][-1] <= 1, "a mean over the workers, not a sum"
-    assert not list((tmp_path / "run").glob("_worker-*"))
 
 
 def test_a_step_has_the_same_batch_for_any_number_of_workers(examples, monkeypatch):

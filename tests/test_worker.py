@@ -159,6 +159,14 @@ def test_workers_on_one_machine_share_its_cores(tmp_path, monkeypatch):
     assert worker.environment(job._replace(threads=3), CONFIG, 5, "")["TF_NUM_INTRAOP_THREADS"] == "3"
 
 
+def test_only_the_chief_logs_to_mlflow(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking")
+    job = Job(("127.0.0.1", 1), b"", b"", str(tmp_path))
+    uris = [worker.environment(job, CONFIG | {"task": {"type": kind, "index": index}}, 5, "/scratch")["MLFLOW_TRACKING_URI"]
+            for kind, index in (("worker", 0), ("worker", 1))]
+    assert uris == ["http://tracking", "sqlite:////scratch/mlflow.db"]
+
+
 def test_the_process_ends_with_its_supervisor(tmp_path):
     import subprocess
     import sys
