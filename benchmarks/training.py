@@ -130,7 +130,7 @@ def disturbed(examples: str, folder: str, seed: int, victim: tuple[int, float] |
     if victim:
         threading.Thread(target=kill, daemon=True).start()
     trained = train.run_distributed(train.train_session_gru, 2, backup_dir=folder, run_id=run, save_every=20, bar=False,
-                                    examples=examples, config={}, epochs=4, batch_size=128, learning_rate=0.004, seed=seed)
+                                    examples=examples, config={}, epochs=3, batch_size=128, learning_rate=0.004, seed=seed)
     found = {"recall": trained.result["val_recall_20"][-1], "attempts": len(trained.attempts)}
     if len(trained.attempts) > 1:
         first, second = trained.attempts[:2]
@@ -146,7 +146,7 @@ def kills(examples: str, folder: str, number: int) -> list[list[str]]:
     calm = [disturbed(examples, folder, 1, None)["recall"] for _ in range(2)]
     seeds = calm[:1] + [disturbed(examples, folder, seed, None)["recall"] for seed in (2, 3, 4)]
     random.seed(1)
-    found = [disturbed(examples, folder, 1, (random.randrange(2), random.uniform(0, 8))) for _ in range(number)]
+    found = [disturbed(examples, folder, 1, (random.randrange(2), random.uniform(0, 6))) for _ in range(number)]
     hit = [f for f in found if f["attempts"] > 1]
     spread = lambda values: f"{min(values):.4f} to {max(values):.4f}"
     several = lambda name: f"{median(f[name] for f in hit):.1f} (most {max(f[name] for f in hit):.1f})"
