@@ -144,7 +144,7 @@ def kills(examples: str, folder: str, number: int) -> list[list[str]]:
     "The rows of the table of killed workers."
     get_spark(master="local-cluster[2,1,3072]", conf={"spark.ui.enabled": "false", "spark.executor.memory": "2g"})
     calm = [disturbed(examples, folder, 1, None)["recall"] for _ in range(2)]
-    seeds = calm[:1] + [disturbed(examples, folder, seed, None)["recall"] for seed in (2, 3, 4)]
+    seeds = calm[:1] + [disturbed(examples, folder, seed, None)["recall"] for seed in (2, 3)]
     random.seed(1)
     found = [disturbed(examples, folder, 1, (random.randrange(2), random.uniform(0, 6))) for _ in range(number)]
     hit = [f for f in found if f["attempts"] > 1]
@@ -154,7 +154,7 @@ def kills(examples: str, folder: str, number: int) -> list[list[str]]:
         ["runs that finished", f"{len(found)} of {number}"],
         ["of these with a killed worker (the others had ended before)", f"{len(hit)}"],
         ["validation Recall@20, undisturbed, the same seed twice", spread(calm)],
-        ["… undisturbed, four seeds", spread(seeds)],
+        ["… undisturbed, three seeds", spread(seeds)],
         ["… with a killed worker", spread([f["recall"] for f in hit])],
         ["steps lost, of at most 20", several("lost")],
         ["seconds from the kill to the end of the attempt", several("detect")],
