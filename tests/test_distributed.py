@@ -182,7 +182,7 @@ def test_one_seed_gives_one_curve(spark, run, fit_parabola):
     first, second = (run(fit_parabola, num_slots=1, run_id=name).result["loss"] for name in "ab")
     assert first == second
 
-# %% ../notebooks/library/05h_distributed.ipynb #2eea5bdd
+# %% ../notebooks/library/05h_distributed.ipynb #102ca4d7
 def process_of(folder, rank, attempt):
     "The number of the process that trains as `rank`, once it is there."
     until = time.monotonic() + 60
@@ -201,6 +201,7 @@ def disturb(folder, rank, number, saved=True):
         pid = process_of(folder, rank, 1)
         while saved and not (folder / "backup" / "fit-0" / "latest.json").exists():
             time.sleep(0.02)
+        time.sleep(0.2 * saved)  # until the driver has heard of the checkpoint
         os.kill(pid, number)
 
     thread = threading.Thread(target=do, daemon=True)

@@ -46,6 +46,7 @@ def after_a_checkpoint(name, do):
     def wait():
         while not (folder / name / "backup" / "fit-0" / "latest.json").exists():
             time.sleep(0.02)
+        time.sleep(0.3)  # until the driver has heard of the checkpoint
         do()
     threading.Thread(target=wait, daemon=True).start()
 """
