@@ -225,18 +225,18 @@ class Gauge(Crew):
 
     def on_fitting(self, peer):
         super().on_fitting(peer)
-        if peer.rank == 0:  # another call of `fit`, which warms up anew
+        if peer.rank == self.chief:  # another call of `fit`, which warms up anew
             self.seen, self.over = [], False
 
     def on_step(self, peer, **event):
         super().on_step(peer, **event)
-        if peer.rank == 0:
+        if peer.rank == self.chief:
             self.seen.append(Seen(time.monotonic(), event["epoch"], peer.step, event["steps"]))
             self.batch = event["batch"] or self.plan.batch
 
     def on_fitted(self, peer):
         super().on_fitted(peer)
-        self.over |= peer.rank == 0
+        self.over |= peer.rank == self.chief
 
     def enough(self) -> bool:
         "True once there is a measurement, of the time asked for or of all that the fit lasted."

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PLACES', 'Backup', 'counters', 'restore_counters', 'steps_in', 'without_end', 'dealt', 'dealt_by_data', 'batch_of',
-           'has_servers', 'own_place', 'Counting', 'watcher', 'send_elsewhere', 'Fits', 'watched', 'save_model']
+           'has_servers', 'own_place', 'Counting', 'watcher', 'send_elsewhere', 'gone_on', 'Fits', 'watched',
+           'save_model']
 
 # %% ../notebooks/library/05d_fitting.ipynb #8d5d825c
 import functools
@@ -182,8 +183,8 @@ class Counting:
                 roles.tell("step", epoch=epoch, step=step + 1, loss=None, **self.facts)
 
 # %% ../notebooks/library/05d_fitting.ipynb #9399036e
-def watcher(backup: Backup, others: list, epochs: int, steps: int | None, batch: int | None, every: int, state: dict):
-    "The Keras callback that saves every `every` steps and at the end of epochs, tells of steps, and looks for NaN."
+def watcher(backup: Backup, others: list, epochs: int, steps: int | None, batch: int | None, every: int, state: dict, by_step: bool):
+    "The Keras callback that saves at the end of epochs and, `by_step`, every `every` steps; it tells of both, and looks for NaN."
     import tensorflow as tf
 
     class ByEpoch(tf.keras.callbacks.Callback):
@@ -204,8 +205,8 @@ def watcher(backup: Backup, others: list, epochs: int, steps: int | None, batch:
             self.epoch, self.saved, self.began = epoch, self.start if epoch == self.begin else 0, time.monotonic()
 
         def on_epoch_end(self, epoch, logs=None):
-            if not all(map(math.isfinite, (logs or {}).values())):
-                raise NotANumber(f"a metric of epoch {epoch}, counted from 0, is no number: {logs}")
+            if not math.isfinite((logs or {}).get("loss", 0.0)):  # parameter servers have no look at single steps
+                raise NotANumber(f"the loss of epoch {epoch}, counted from 0, is {logs['loss']}")
             for name, value in (logs or {}).items():
                 self.past.setdefault(name, []).append(float(value))
             roles.tell("epoch", epoch=epoch, epochs=epochs, steps=steps, seconds=time.monotonic() - self.began,
@@ -244,7 +245,7 @@ def watcher(backup: Backup, others: list, epochs: int, steps: int | None, batch:
                 self.told = time.monotonic()
                 roles.tell("alive")
 
-    return ByEpoch() if has_servers(backup.model) else ByStep()
+    return ByStep() if by_step else ByEpoch()
 
 # %% ../notebooks/library/05d_fitting.ipynb #887b0777
 PLACES = ("log_dir", "filepath", "backup_dir", "filename")  # what Keras's callbacks call the place they write to
@@ -256,6 +257,15 @@ def send_elsewhere(callbacks):
         for name in PLACES:
             if isinstance(getattr(callback, name, None), (str, os.PathLike)):
                 setattr(callback, name, f"{tempfile.mkdtemp(prefix='rgg-callback-')}/{Path(getattr(callback, name)).name}")
+
+# %% ../notebooks/library/05d_fitting.ipynb #667f4970
+def gone_on(strategy, x, steps: int, state: dict):
+    "The dataset as `strategy` deals it, without end, from where the checkpoint with `state` was made."
+    done = state.get("epoch", 0) * steps + state.get("step", 0)
+    if done and state["workers"] != roles.num_workers() and not dealt_by_data(x):
+        roles.tell("note", text="The files are dealt anew to another number of workers, so some examples of this epoch "
+                                "may be trained on twice and others not at all; AutoShardPolicy.DATA keeps the order.")
+    return dealt(strategy, without_end(x), done)
 
 # %% ../notebooks/library/05d_fitting.ipynb #3817d33b
 class Fits:
@@ -272,28 +282,21 @@ class Fits:
         backup = Backup(model, f"{self.folder}/fit-{self.calls}")
         self.calls, self.model = self.calls + 1, model
         state = backup.restore()
-        x, asked, batch = arguments["x"], arguments["steps_per_epoch"], None
-        steps = steps_in(x, asked)
-        if isinstance(x, tf.data.Dataset):
-            batch = batch_of(x)
-            if steps and has_servers(model):
-                arguments |= dict(x=own_place(without_end(x), steps), steps_per_epoch=steps)
-            elif steps:  # in the first attempt too, so that all see the same order
-                done = state.get("epoch", 0) * steps + state.get("step", 0)
-                data = dealt(model.distribute_strategy, without_end(x), done)
-                arguments |= dict(x=data, steps_per_epoch=steps)
-                if done and state["workers"] != roles.num_workers() and not dealt_by_data(x):
-                    roles.tell("note", text="The files are dealt anew to another number of workers, so some examples of this epoch "
-                                            "may be trained on twice and others not at all; AutoShardPolicy.DATA keeps the order.")
+        x, epochs, servers = arguments["x"], arguments["epochs"], has_servers(model)
+        is_data, steps = isinstance(x, tf.data.Dataset), steps_in(x, arguments["steps_per_epoch"])
+        batch = batch_of(x) if is_data else None
+        if is_data and steps:  # in the first attempt too, so that all see the same order
+            data = own_place(without_end(x), steps) if servers else gone_on(model.distribute_strategy, x, steps, state)
+            arguments |= dict(x=data, steps_per_epoch=steps)
         given = arguments.pop("callbacks") or []
         callbacks = [*given] if isinstance(given, (list, tuple)) else [given]
         send_elsewhere(callbacks)
-        watch = watcher(backup, callbacks, arguments["epochs"], steps, batch, self.every, state)
+        watch = watcher(backup, callbacks, epochs, steps, batch, self.every, state, by_step=not servers)
         if roles.num_workers() > 1 or roles.EVENTS in os.environ:
             arguments["verbose"] = 0  # the driver shows the progress
-        if state.get("epoch", 0) >= arguments["epochs"] and not model.built:
+        if state.get("epoch", 0) >= epochs and not model.built:
             model(data_adapter.unpack_x_y_sample_weight(next(iter(x)))[0])  # makes the weights, which wait for their values
-        with Counting(model, arguments["epochs"], steps, batch) if has_servers(model) else nullcontext():
+        with Counting(model, epochs, steps, batch) if servers else nullcontext():
             history = original(model, callbacks=[*callbacks, watch], **arguments)
         history.history, history.epoch = dict(watch.past), list(range(len(next(iter(watch.past.values()), []))))
         return history

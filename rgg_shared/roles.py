@@ -13,9 +13,9 @@ import threading
 from .runtime import UserError
 
 # %% ../notebooks/library/05a_roles.ipynb #941f7e84
-def cluster() -> tuple[dict, str, int]:
-    "The addresses by job, and this process's job and rank, from `TF_CONFIG`."
-    config = json.loads(os.environ.get("TF_CONFIG") or "{}")
+def cluster(config: dict | None = None) -> tuple[dict, str, int]:
+    "The addresses by job, and a process's job and rank, from its `TF_CONFIG`; by default this process's."
+    config = json.loads(os.environ.get("TF_CONFIG") or "{}") if config is None else config
     task = config.get("task", {})
     return config.get("cluster", {}), task.get("type", "worker"), task.get("index", 0)
 
@@ -30,9 +30,9 @@ def num_workers() -> int:
     return len(cluster()[0].get("worker", [None]))
 
 # %% ../notebooks/library/05a_roles.ipynb #f45b9ad1
-def is_chief() -> bool:
-    "True for the one process that writes checkpoints and results, and outside a distributed run."
-    addresses, job, index = cluster()
+def is_chief(config: dict | None = None) -> bool:
+    "True for the one process that writes checkpoints and results, and outside a distributed run; as `cluster`."
+    addresses, job, index = cluster(config)
     return job == "chief" or (job == "worker" and index == 0 and "chief" not in addresses)
 
 # %% ../notebooks/library/05a_roles.ipynb #538ca9ba

@@ -167,7 +167,7 @@ def environment(job: Job, config: dict, events: int, scratch: str) -> dict:
     threads = str(job.threads or cores(config))
     own = {roles.RUN_DIR: job.folder, roles.EVENTS: str(events), "TMPDIR": scratch, "PYTHONUNBUFFERED": "1",
            "TF_CONFIG": json.dumps(config), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    if config["task"] != {"type": "worker", "index": 0} and "chief" not in config["task"].values():
+    if not roles.is_chief(config):
         own |= {"MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}  # what the others log goes with them
     return os.environ | own | dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"), threads)
 
