@@ -34,7 +34,7 @@ demo: $(READY) java ## run the job nightly on a simulated shop: from raw clicks 
 
 test: $(READY) java lint ## check that notebooks and generated code agree, then run every test
 	@$(BIN)/python notebooks/library/export.py --check
-	@$(BIN)/python -m pytest --durations=15
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
 
 lint: $(READY) ## ruff on the generated code, the tests and the notebooks
 	@$(BIN)/ruff check .

@@ -140,17 +140,20 @@ class ItemTower(tf.keras.layers.Layer):
         return vectors
 
     def candidates(self, rows):  # int32 [n] -> float [n, width + 1]
-        "Candidate vectors; a query ends in a 1, so their last dimension is the item's bias."
-        return tf.concat([self(rows), lookup(self.bias, self.own_row(rows))], axis=-1)
+        "Candidate vectors of length 1; a query ends in a 1, so the dimension after them is the item's bias."
+        return tf.concat([tf.math.l2_normalize(self(rows), axis=-1), lookup(self.bias, self.own_row(rows))], axis=-1)
 
 # %% ../notebooks/library/05_models.ipynb #64250c09
 @dataclass(frozen=True)
 class SessionGRUConfig:
     "What shapes the network and its loss."
     width: int = 96  # of embeddings and of the GRU's state
-    item_dropout: float = 0.25  # share of the item vector's dimensions dropped
-    state_dropout: float = 0.3  # share of the GRU state's dimensions dropped
-    negatives: int = 1024  # sampled by popularity, beside the other targets of the batch; a smaller vocabulary is taken whole
+    item_dropout: float = 0.4  # share of the item vector's dimensions dropped
+    state_dropout: float = 0.4  # share of the GRU state's dimensions dropped
+    shortcut: bool = False  # the last event also reaches the query past the GRU, as in a Markov chain
+    scale: float = 16.0  # of the similarity of session and item, which is between -1 and 1; learned from there
+    whole: int = 10_000  # items of a vocabulary that is taken whole for the softmax
+    negatives: int = 1024  # of a larger one: drawn by popularity, beside the other targets of the batch
     intent_weight: float = 0.2  # of the purchase head's loss beside the retrieval loss
 
 # %% ../notebooks/library/05_models.ipynb #3898b8d1
@@ -177,11 +180,6 @@ class NegativeSampler(tf.Module):
         expected = tf.gather(self.popularity, rows) * in_batch + tf.gather(self.smoothed, rows) * self.size
         return expected / (in_batch + self.size)
 
-# %% ../notebooks/library/05_models.ipynb #ccc319dd
-def _with_one(states):
-    "Query vectors: the states with a last 1 that meets the candidates' bias."
-    return tf.concat([states, tf.ones_like(states[..., :1])], axis=-1)
-
 # %% ../notebooks/library/05_models.ipynb #98f1925c
 def targets(rows, events, known: int):
     "Each position's next row, and where it is to be predicted: the next event views an item of the vocabulary."
@@ -196,25 +194,24 @@ def intent_labels(events):
 
 # %% ../notebooks/library/05_models.ipynb #95833881
 def softmax_loss(model, states, following, wanted):
-    "Softmax over the whole vocabulary, averaged over positions."
-    queries, positives = tf.boolean_mask(_with_one(states), wanted), tf.boolean_mask(following, wanted) - UNKNOWN - 1
+    "Softmax over the whole vocabulary, summed over positions."
+    queries, positives = model.query(tf.boolean_mask(states, wanted)), tf.boolean_mask(following, wanted) - UNKNOWN - 1
     vectors = model.items.candidates(tf.range(UNKNOWN + 1, model.items.known))
     errors = tf.nn.sparse_softmax_cross_entropy_with_logits(positives, tf.matmul(queries, vectors, transpose_b=True))
-    return tf.math.divide_no_nan(tf.reduce_sum(errors), tf.cast(tf.size(positives), tf.float32))
+    return tf.reduce_sum(errors)
 
 # %% ../notebooks/library/05_models.ipynb #777f826f
 def retrieval_loss(model, states, following, wanted):
-    "Sampled softmax over the batch's targets and the drawn negatives, averaged over positions."
-    queries, positives = tf.boolean_mask(_with_one(states), wanted), tf.boolean_mask(following, wanted)
+    "Sampled softmax over the batch's targets and the drawn negatives, summed over positions."
+    queries, positives = model.query(tf.boolean_mask(states, wanted)), tf.boolean_mask(following, wanted)
     rows = tf.concat([positives, model.sampler.draw()], axis=0)
-    total = model.task(
+    return model.task(
         queries,
         model.items.candidates(rows),
         candidate_sampling_probability=model.sampler.probability(rows, tf.size(positives)),
         candidate_ids=rows,
         compute_metrics=False,
     )
-    return tf.math.divide_no_nan(total, tf.cast(tf.size(positives), tf.float32))
 
 # %% ../notebooks/library/05_models.ipynb #4263d747
 def conservative_ranks(scores, rows):  # float [n, items], int [n] -> int32 [n]
@@ -234,11 +231,13 @@ class SessionGRU(tfrs.Model):
         self.item_dropout = tf.keras.layers.Dropout(config.item_dropout)
         self.gru = tf.keras.layers.GRU(config.width, return_sequences=True)
         self.state_dropout = tf.keras.layers.Dropout(config.state_dropout)
+        self.shortcut = tf.keras.layers.Dense(config.width, use_bias=False) if config.shortcut else None
+        self.scale = self.add_weight("scale", shape=(), initializer=tf.keras.initializers.Constant(config.scale))
         self.intent = tf.keras.layers.Dense(1)
         self.task = tfrs.tasks.Retrieval(remove_accidental_hits=True)
         self.sampler = NegativeSampler(catalogue.counts[: catalogue.known], config.negatives)
         self.distribute_reduction_method = "first"  # the steps below give every worker the value of all
-        self.loss_seen = tf.keras.metrics.Mean("loss")
+        self.loss_seen = tf.keras.metrics.Mean("loss")  # a position
         self.recall = tf.keras.metrics.Mean("recall_20")
         self.mrr = tf.keras.metrics.Mean("mrr_20")
         row = tf.zeros([1, 1], tf.int32)
@@ -247,49 +246,60 @@ class SessionGRU(tfrs.Model):
         self.built = True
 
     def states(self, rows, events, training=False):  # int32 [batch, time] twice -> float [batch, time, width]
-        "The GRU's state after each event; padding is on the right, so no state depends on it."
+        "The session's state after each event; padding is on the right, so no state depends on it."
         inputs = self.item_dropout(self.items(rows), training=training) + lookup(self.events, events)
-        return self.state_dropout(self.gru(inputs), training=training)
+        states = self.state_dropout(self.gru(inputs), training=training)
+        return states + self.shortcut(inputs) if self.config.shortcut else states
+
+    def query(self, states):  # float [..., width] -> float [..., width + 1]
+        "Query vectors: states of length `scale`, and a 1 that meets the candidates' bias."
+        return tf.concat([self.scale * tf.math.l2_normalize(states, axis=-1), tf.ones_like(states[..., :1])], axis=-1)
 
     def queries(self, rows, events):  # -> float [batch, time, width + 1], float [batch, time]
         "Query vectors and the probability of a purchase, after each event."
         states = self.states(rows, events)
-        return _with_one(states), tf.sigmoid(self.intent(states)[..., 0])
+        return self.query(states), tf.sigmoid(self.intent(states)[..., 0])
 
     def compute_loss(self, batch, training=False):  # batch: rows and events, int32 [batch, time] each
-        "The training loss of a batch; outside training it also measures next-item recall and MRR at 20."
+        "The mean loss of a position."
+        return tf.math.divide_no_nan(*self.summed_loss(batch, training))
+
+    def summed_loss(self, batch, training=False):
+        "The loss summed over a batch's positions, and their number; outside training it also measures recall and MRR at 20."
         rows, events = batch
         states = self.states(rows, events, training)[:, :-1]
         following, wanted = targets(rows, events, self.items.known)
-        retrieval = softmax_loss if self.items.known <= self.config.negatives else retrieval_loss
+        retrieval = softmax_loss if self.items.known <= self.config.whole else retrieval_loss
         loss = retrieval(self, states, following, wanted)
         loss += self.config.intent_weight * intent_loss(self.intent(states)[..., 0], rows, events)
         if not training:
-            self.loss_seen.update_state(loss)
             self.measure(tf.boolean_mask(states, wanted), tf.boolean_mask(following, wanted))
-        return loss / tf.distribute.get_strategy().num_replicas_in_sync
+        return loss, tf.reduce_sum(tf.cast(wanted, tf.float32))
 
     def train_step(self, batch):
-        "A step; the mean loss of the epoch comes back."
+        "A step; the mean loss of a position in this epoch comes back."
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:
-            loss = self.compute_loss(batch, training=True)
-        found = [*map(compact, tape.gradient(loss, self.trainable_variables)), loss]
-        if tf.distribute.get_strategy().num_replicas_in_sync > 1:  # the loss travels with the gradients: each exchange costs
+            loss, positions = self.summed_loss(batch, training=True)
+            a_session = loss / tf.cast(tf.shape(batch[0])[0] * replicas, tf.float32)
+        found = [*map(compact, tape.gradient(a_session, self.trainable_variables)), loss, positions]
+        if replicas > 1:  # the loss travels with the gradients: each exchange costs
             found = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, found)
-        *gradients, loss = found
+        *gradients, loss, positions = found
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables), skip_gradients_aggregation=True)
-        self.loss_seen.update_state(loss)
+        self.loss_seen.update_state(tf.math.divide_no_nan(loss, positions), positions)
         return {"loss": tf.math.divide_no_nan(self.loss_seen.total, self.loss_seen.count)}  # `result` would be an exchange too
 
     def test_step(self, batch):
         "A step of evaluation."
-        super().test_step(batch)
+        loss, positions = self.summed_loss(batch)
+        self.loss_seen.update_state(tf.math.divide_no_nan(loss, positions), positions)
         return {metric.name: metric.result() for metric in self.metrics}
 
     def measure(self, states, following):  # float [n, width], int32 [n]
         "Add positions to the recall and MRR over the full vocabulary."
         vectors = self.items.candidates(tf.range(self.items.known))[UNKNOWN + 1 :]
-        scores = tf.matmul(_with_one(states), vectors, transpose_b=True)
+        scores = tf.matmul(self.query(states), vectors, transpose_b=True)
         ranks = tf.cast(conservative_ranks(scores, following - UNKNOWN - 1), tf.float32)
         hit = tf.cast(ranks <= 20, tf.float32)
         self.recall.update_state(hit)
@@ -297,10 +307,9 @@ class SessionGRU(tfrs.Model):
 
 # %% ../notebooks/library/05_models.ipynb #9fd1ab57
 def intent_loss(logits, rows, events):  # float [batch, time - 1], int32 [batch, time] twice
-    "Cross-entropy of the purchase head, averaged over the positions that are not padding."
+    "Cross-entropy of the purchase head, summed over the positions that are not padding."
     errors = tf.nn.sigmoid_cross_entropy_with_logits(labels=intent_labels(events), logits=logits)
-    real = tf.cast(rows[:, 1:] > PADDING, tf.float32)
-    return tf.math.divide_no_nan(tf.reduce_sum(errors * real), tf.reduce_sum(real))
+    return tf.reduce_sum(errors * tf.cast(rows[:, 1:] > PADDING, tf.float32))
 
 # %% ../notebooks/library/05_models.ipynb #513c8aaa
 class FactorModel(tf.Module):

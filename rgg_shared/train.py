@@ -60,7 +60,7 @@ def train_session_gru(
     config: dict,  # the fields of `models.SessionGRUConfig`
     epochs: int = 8,
     batch_size: int = 128,  # sessions of all workers together
-    learning_rate: float = 0.004,  # of Adam
+    learning_rate: float = 0.004,  # of Adam at the beginning; it falls by a cosine to a twentieth
     max_len: int = 50,  # newest events of a session
     seed: int = 1,
 ) -> dict[str, list[float]]:
@@ -71,13 +71,14 @@ def train_session_gru(
 
     tf.keras.utils.set_random_seed(seed)
     catalogue = load_catalogue(f"{examples}/catalogue")
+    steps = -(-tfrecord.Contract.load(f"{examples}/train").rows // batch_size)
     model = SessionGRU(catalogue, SessionGRUConfig(**config))
-    model.compile(optimizer=tf.keras.optimizers.Adam(learning_rate))
+    falling = tf.keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps, alpha=0.05)
+    model.compile(optimizer=tf.keras.optimizers.Adam(falling))
     training = batches(f"{examples}/train", catalogue, batch_size, seed, max_len=max_len)
     validation = None
     if os.path.exists(f"{examples}/valid"):
         validation = batches(f"{examples}/valid", catalogue, batch_size, training=False, max_len=max_len)
-    steps = -(-tfrecord.Contract.load(f"{examples}/train").rows // batch_size)
     return fit(model, training, validation, epochs, steps)
 
 # %% ../notebooks/library/06_train.ipynb #0d1752c1
