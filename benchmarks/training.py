@@ -31,7 +31,8 @@ def timed_training(examples: str, batch_size: int, steps: int, pin: bool = True)
     began = time.time()
     import tensorflow as tf
 
-    from rgg_shared import fitting, models, roles, train
+    from rgg_shared import fitting, networks, roles, train
+    from rgg_shared.catalogue import load_catalogue
 
     if pin:
         for thread in os.listdir("/proc/self/task"):
@@ -45,8 +46,8 @@ def timed_training(examples: str, batch_size: int, steps: int, pin: bool = True)
 
     fitting.Backup.save = measured
     tf.keras.utils.set_random_seed(1)
-    catalogue = models.load_catalogue(f"{examples}/catalogue")
-    model = models.SessionGRU(catalogue)
+    catalogue = load_catalogue(f"{examples}/catalogue")
+    model = networks.SessionGRU(catalogue)
     model.compile(optimizer=tf.keras.optimizers.Adam(0.004))
     ends = []
     clock = tf.keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: ends.append(time.perf_counter()))

@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from rgg_shared import features, tfrecord
-from rgg_shared.models import load_catalogue
+from rgg_shared.catalogue import load_catalogue
 from rgg_shared.runtime import Lake, UserError
 
 NOON = datetime(2026, 3, 10, 12)
