@@ -192,5 +192,5 @@ if __name__ == "__main__":
         rows = kills(examples, folder, given.kills) if given.kills else speed(examples, given.batch, folder, given.rounds)
     sys.stdout.flush()
     os.dup2(log, 1)
-    print(f"`python benchmarks/training.py {' '.join(a for a in sys.argv[1:] if not a.startswith('/'))}`")
+    print(f"`python benchmarks/training.py {f'--kills {given.kills}' if given.kills else f'--rounds {given.rounds} --batch {given.batch}'}`")
     table(["", ""] if given.kills else ["", "ours / peer", "ratio", "by round", "to reach"], rows)
