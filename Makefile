@@ -23,8 +23,9 @@ unexport PYTHONDONTWRITEBYTECODE # without .pyc files every process that imports
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
 
-demo: $(READY) java ## run the job nightly on a simulated shop: from raw clicks to recommendations
+demo: $(READY) java ## run the job nightly on a simulated shop, then an A/B test: from raw clicks to recommendations that are clicked
 	@$(BIN)/rgg run nightly
+	@$(BIN)/rgg run ab_test
 	@echo
 	@echo "Where to look next:"
 	@echo "  $(BIN)/rgg show           the run again; its executed notebooks are in data/runs/"

@@ -7,7 +7,7 @@ __all__ = ['BRANDS', 'COLOURS', 'SHOPS', 'CATEGORIES', 'DAY', 'OPENS', 'SALE_DAY
            'ShopConfig', 'mix', 'uniform', 'normal', 'Items', 'first_day', 'one_hot', 'item_vectors', 'opening',
            'items_on_sale', 'item_rows', 'catalogue', 'Visitors', 'tastes', 'visitors', 'affinity', 'first_intent',
            'drift', 'choose', 'start_times', 'open_now', 'walk', 'with_carts_and_purchases', 'session_block', 'clicks',
-           'raw_clicks', 'raw_catalogue', 'write_raw']
+           'raw_clicks', 'raw_catalogue', 'write_raw', 'read_config']
 
 # %% ../notebooks/library/01_simulate.ipynb #de149ea3
 import zlib
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from scipy.special import expit, ndtri
@@ -391,8 +392,17 @@ def raw_catalogue(spark: SparkSession, config: ShopConfig) -> DataFrame:
 def write_raw(
     spark: SparkSession,  # the session
     config: ShopConfig,  # the shop
-    folder: str,  # `clicks/` and `catalogue/` below it are overwritten
+    folder: str,  # `clicks/`, `catalogue/` and `shop/` below it are overwritten
 ):
-    "Write the raw log and the raw catalogue as gzipped JSON lines."
-    for name, rows in (("catalogue", raw_catalogue(spark, config)), ("clicks", raw_clicks(spark, config))):
+    "Write the raw log and the raw catalogue as gzipped JSON lines, and the shop's settings beside them."
+    shop = spark.createDataFrame([vars(config)])
+    for name, rows in (("catalogue", raw_catalogue(spark, config)), ("clicks", raw_clicks(spark, config)), ("shop", shop)):
         rows.write.mode("overwrite").json(f"{folder}/{name}", compression="gzip")
+
+
+def read_config(spark: SparkSession, folder: str) -> ShopConfig:
+    "The settings of the shop whose raw files are in `folder`; raises `UserError` where there are none."
+    try:
+        return ShopConfig(**spark.read.json(f"{folder}/shop").first().asDict())
+    except AnalysisException as e:
+        raise UserError(f"There is no simulated shop in {folder}: run the task simulate first.") from e

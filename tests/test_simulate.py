@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from rgg_shared.runtime import UserError
 from rgg_shared.simulate import (
-    ShopConfig, Visitors, affinity, catalogue, choose, clicks, drift, items_on_sale, raw_clicks, uniform,
+    ShopConfig, Visitors, affinity, catalogue, choose, clicks, drift, items_on_sale, raw_clicks, read_config, uniform, write_raw,
 )
 
 
@@ -138,3 +138,11 @@ def test_without_faults_the_raw_log_is_the_clicks(spark, events):
     log = raw_clicks(spark, ShopConfig(**(vars(SMALL) | {"broken_share": 0.0})))
     assert log.where("visit IS NULL OR product = '' OR ts = 'n/a'").count() == 0 and log.count() == len(events)
     assert log.select(F.to_timestamp("ts").alias("t")).where("t IS NULL").count() == 0
+
+# %% ../notebooks/library/01_simulate.ipynb #f0f6b681
+def test_a_shop_on_the_disk_remembers_its_settings(spark, tmp_path):
+    config = ShopConfig(days=1, items_per_day=5, sessions_per_day=20, members=9, seed=3, broken_share=0.0)
+    write_raw(spark, config, str(tmp_path))
+    assert read_config(spark, str(tmp_path)) == config
+    with pytest.raises(UserError, match="no simulated shop in .*: run the task simulate first"):
+        read_config(spark, str(tmp_path / "nothing"))
