@@ -247,9 +247,11 @@ class Crew:
         if not self.found:
             return None
         cause = failures.cause(self.found)
-        if failures.is_effect(cause) and now - self.since > 4.0:
+        if failures.is_effect(cause):
             for peer in self.peers:
-                if peer.state not in ("", "ended") and now - peer.heard > SILENT:
+                if peer.state != "ended" and peer.silent > SILENT:
+                    self.fail(peer, "silent")
+                elif now - self.since > 4.0 and peer.state not in ("", "ended") and now - peer.heard > SILENT:
                     self.fail(peer, "lost")
             cause = failures.cause(self.found)
         wait = 5.0 if failures.is_effect(cause) else 0.5 if cause.kind == "raised" else 0.0

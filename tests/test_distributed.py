@@ -85,6 +85,13 @@ def test_the_cause_waits_for_a_better_one_only_where_it_is_an_effect(crew, monke
     assert crew.failed() == Failure(1, "b", "killed", signal=9)
 
 
+def test_a_frozen_worker_is_the_cause_where_tensorflow_noticed_first(crew):
+    crew.take(1, dict(kind="watch", silent=6.0))
+    crew.take(0, dict(kind="error", error="UnavailableError", message="Collective ops is aborted by: stopped sending heartbeats", frames=[]))
+    failure = crew.failed()
+    assert (failure.rank, failure.kind) == (1, "silent")
+
+
 def test_a_worker_that_hangs_up_is_lost_unless_all_are_done(crew):
     crew.take(1, dict(kind="done"))
     crew.take(0, dict(kind="done"))
