@@ -13,9 +13,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from .runtime import UserError
-from rgg_shared.simulate import (
-    DAY, Items, ShopConfig, affinity, drift, first_intent, items_on_sale, open_now, uniform, visitors, walk,
-)
+from .simulate import Items, ShopConfig, affinity, drift, first_intent, is_member, items_on_sale, uniform, utility, visitors, walk
 
 # %% ../notebooks/library/01a_ab_test.ipynb #1a8e9b71
 NEW = 2**32  # numbers of sessions from here on are in no log
@@ -37,10 +35,9 @@ def live_visits(
 ) -> Visits:
     "Sessions of a day after their first one to three views."
     number = NEW + day * 2**24 + np.arange(4 * sessions)
-    guests = visitors(config, number)
-    number = number[(guests.member < 0) == new_members][:sessions]
+    number = number[is_member(config, number) != new_members][:sessions]
     guests, items = visitors(config, number), items_on_sale(config, day)
-    views = walk(config, number, day, guests, items)
+    views = walk(config, number, day, guests, items, most=3)
     shown_after = 1 + (3 * uniform(config.seed, "shown after", number)).astype(int)
     views["step"] = views.groupby("row").cumcount()
     views = views[views["step"] < shown_after[views["row"]]]
@@ -49,9 +46,7 @@ def live_visits(
         row, item = part["row"].to_numpy(), part["item"].to_numpy()
         intent[row] = drift(intent[row], items.vector[item])
         seen[row, item], time[row] = True, part["time"]
-    fresh = 0.4 * np.exp(-np.maximum(time[:, None] - items.opens, 0) / DAY)
-    utility = affinity(guests, items) + intent @ items.vector.T + items.appeal + fresh - 2.0 * seen
-    worth = np.where(open_now(items, time, guests.shop), np.exp(utility), 0.0)
+    worth = np.exp(utility(affinity(guests, items), intent, items, time, guests.shop, seen))
     lists = views.sort_values(["row", "step"]).groupby("row")["item"].agg(lambda item: items.item_id[item].tolist())
     frame = pd.DataFrame({"session_id": [f"live-{n - NEW}" for n in number], "item_ids": lists.to_numpy()})
     return Visits(frame.assign(event_types=frame["item_ids"].map(lambda x: ["view"] * len(x))), worth, items)

@@ -10,6 +10,7 @@ __all__ = ['CUTOFFS', 'metrics', 'pairs', 'popularity_ranks', 'recent_counts', '
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from . import features
 from .runtime import ship
 
 # %% ../notebooks/library/07_evaluate.ipynb #48e98581
@@ -35,10 +36,8 @@ def pairs(
     vocabulary: DataFrame,  # with `item_id`; other items are taken out first
 ) -> DataFrame:
     "A row a position: `session_id`, `item_id`, and `target`, the next viewed item."
-    events = examples.select("session_id", F.posexplode(F.arrays_zip("item_ids", "event_types")).alias("at", "e"))
-    events = events.select("session_id", "at", F.col("e.item_ids").alias("item_id"), F.col("e.event_types").alias("type"))
     order = Window.partitionBy("session_id").orderBy("at")
-    following = events.join(vocabulary.select("item_id"), "item_id", "left_semi").select(
+    following = features.single_events(examples).join(vocabulary.select("item_id"), "item_id", "left_semi").select(
         "session_id", "item_id", F.lead("item_id").over(order).alias("target"), F.lead("type").over(order).alias("type")
     )
     return following.where("type = 'view'").drop("type")
@@ -61,10 +60,7 @@ def recent_counts(
     hours: int = 24,
 ) -> DataFrame:
     "The vocabulary with the views of the last hours of training as `count`, 0 for items without."
-    end = train.agg(F.max("ended_at")).first()[0]
-    late = train.where(F.col("ended_at") > F.lit(end) - F.expr(f"interval {int(hours)} hours"))
-    views = late.select(F.explode(F.arrays_zip("item_ids", "event_types")).alias("e")).where("e.event_types = 'view'")
-    views = views.groupBy(F.col("e.item_ids").alias("item_id")).count()
+    views = features.vocabulary(features.last_hours(train, hours))
     return vocabulary.select("item_id").join(views, "item_id", "left").fillna(0, ["count"])
 
 # %% ../notebooks/library/07_evaluate.ipynb #d704992d

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['NOT_FEATURES', 'MAX_CATEGORIES', 'BUCKETS', 'Split', 'split_times', 'with_split', 'category_numbers',
-           'bucket_numbers', 'feature_kinds', 'feature_columns', 'vocabulary', 'is_on_sale', 'catalogue', 'to_examples',
-           'split_counts', 'code_commit', 'digest', 'Examples', 'write_examples', 'read_examples']
+           'bucket_numbers', 'feature_kinds', 'feature_columns', 'single_events', 'last_hours', 'vocabulary',
+           'is_on_sale', 'catalogue', 'to_examples', 'split_counts', 'code_commit', 'digest', 'Examples',
+           'write_examples', 'read_examples']
 
 # %% ../notebooks/library/04_features.ipynb #1f13862b
 import subprocess
@@ -86,6 +87,21 @@ def feature_columns(items: DataFrame) -> dict:
     return {name: number(items, name) for name, number in feature_kinds(items).items()}
 
 # %% ../notebooks/library/04_features.ipynb #17cc0dc8
+def single_events(examples: DataFrame) -> DataFrame:
+    "A row an event of the examples: `session_id`, `at` (from 0), `item_id`, `type`."
+    events = examples.select("session_id", F.posexplode(F.arrays_zip("item_ids", "event_types")).alias("at", "e"))
+    return events.select("session_id", "at", F.col("e.item_ids").alias("item_id"), F.col("e.event_types").alias("type"))
+
+
+def last_hours(
+    examples: DataFrame,  # with `ended_at`
+    hours: int,
+) -> DataFrame:
+    "The sessions that ended in the last hours before the newest."
+    end = examples.agg(F.max("ended_at")).first()[0]
+    return examples.where(F.col("ended_at") > F.lit(end) - F.expr(f"interval {int(hours)} hours"))
+
+
 def vocabulary(train: DataFrame, min_count: int = 1) -> DataFrame:
     "The items of the training sessions with their number of views, at least `min_count`."
     pairs = train.select(F.explode(F.arrays_zip("item_ids", "event_types")).alias("e"))

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import neighbours
-from .catalogue import UNKNOWN, Catalogue
+from .catalogue import NEIGHBOURS, UNKNOWN, Catalogue
 from .events import MAX_EVENTS
 from .networks import Encoder, SessionGRU, conservative_ranks, targets, tf
 from .runtime import UserError, shipped_directory
@@ -143,7 +142,11 @@ class Recommender:
 @functools.lru_cache(maxsize=2)
 def load(path: str):
     "The saved model at `path`, a `Recommender` of this module or of `neighbours`, read once per process."
-    return (neighbours.Recommender if Path(path, neighbours.PAGE).exists() else Recommender)(path)
+    if Path(path, NEIGHBOURS).exists():
+        from rgg_shared import neighbours  # it compiles its loops: not for the networks' sake
+
+        return neighbours.Recommender(path)
+    return Recommender(path)
 
 # %% ../notebooks/library/05_models.ipynb #82822991
 def use_task_cpus():

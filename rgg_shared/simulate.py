@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['BRANDS', 'COLOURS', 'SHOPS', 'CATEGORIES', 'DAY', 'OPENS', 'SALE_DAYS', 'STYLE', 'PRICE_BAND', 'HOURS', 'MAX_VIEWS',
            'ShopConfig', 'mix', 'uniform', 'normal', 'Items', 'first_day', 'one_hot', 'item_vectors', 'opening',
-           'items_on_sale', 'item_rows', 'catalogue', 'Visitors', 'tastes', 'visitors', 'affinity', 'first_intent',
-           'drift', 'choose', 'start_times', 'open_now', 'walk', 'with_carts_and_purchases', 'session_block', 'clicks',
-           'raw_clicks', 'raw_catalogue', 'write_raw', 'read_config']
+           'items_on_sale', 'item_rows', 'catalogue', 'Visitors', 'tastes', 'is_member', 'visitors', 'affinity',
+           'first_intent', 'drift', 'choose', 'start_times', 'open_now', 'utility', 'walk', 'with_carts_and_purchases',
+           'session_block', 'clicks', 'raw_clicks', 'raw_catalogue', 'write_raw', 'read_config']
 
 # %% ../notebooks/library/01_simulate.ipynb #de149ea3
 import zlib
@@ -213,9 +213,14 @@ def tastes(seed: int, person: np.ndarray) -> np.ndarray:
     return np.concatenate([style, liking], axis=1).astype(np.float32)
 
 # %% ../notebooks/library/01_simulate.ipynb #17926898
+def is_member(config: ShopConfig, session: np.ndarray) -> np.ndarray:
+    "Whether the visitor of a session is logged in."
+    return uniform(config.seed, "known", session) < 0.5
+
+
 def visitors(config: ShopConfig, session: np.ndarray) -> Visitors:
     "The people behind the sessions: every other one a member, some members much oftener than others."
-    known = uniform(config.seed, "known", session) < 0.5
+    known = is_member(config, session)
     active = (uniform(config.seed, "member", session) ** 2 * config.members).astype(int)
     person = np.where(known, active, -1 - session)  # strangers have a taste too, met once
     shop = (uniform(config.seed, "home", person) > 0.6).astype(int)
@@ -276,23 +281,36 @@ def open_now(items: Items, time: np.ndarray, shop: np.ndarray) -> np.ndarray:
     return (age >= 0) & (age < SALE_DAYS * DAY) & items.in_shop[shop]
 
 # %% ../notebooks/library/01_simulate.ipynb #67230444
+def utility(
+    fit: np.ndarray,  # (n, m), as `affinity`
+    intent: np.ndarray,  # (n, dimensions)
+    items: Items,  # m items
+    time: np.ndarray,  # (n,) microseconds since 1970
+    shop: np.ndarray,  # (n,) index into SHOPS
+    seen: np.ndarray,  # (n, m) booleans: looked at before
+) -> np.ndarray:
+    "`(n, m)`: what each item is worth as the next click; -inf where it is not on sale."
+    fresh = 0.4 * np.exp(-np.maximum(time[:, None] - items.opens, 0) / DAY)
+    worth = fit + intent @ items.vector.T + items.appeal + fresh - 2.0 * seen
+    return np.where(open_now(items, time, shop), worth, -np.inf)
+
+
 def walk(
     config: ShopConfig,  # the shop
     session: np.ndarray,  # numbers of the sessions
     day: int,  # the day they begin on, relative to the first
     guests: Visitors,  # the people behind them
     items: Items,  # what can be clicked on that day
+    most: int = MAX_VIEWS,  # views of a session
 ) -> pd.DataFrame:
     "The views `(row, item, time, match)`, step by step: row indexes `session`, match is the affinity."
     fit = affinity(guests, items)
     intent, time = first_intent(config, guests, session), start_times(config, session, day)
     seen, alive, views = np.zeros(fit.shape, bool), np.arange(len(session)), []
-    for step in range(MAX_VIEWS):
+    for step in range(most):
         who = session[alive]
-        fresh = 0.4 * np.exp(-np.maximum(time[alive, None] - items.opens, 0) / DAY)
-        utility = fit[alive] + intent[alive] @ items.vector.T + items.appeal + fresh - 2.0 * seen[alive]
-        utility = np.where(open_now(items, time[alive], guests.shop[alive]), utility, -np.inf)
-        item = choose(utility, uniform(config.seed, "choose", who, step))
+        worth = utility(fit[alive], intent[alive], items, time[alive], guests.shop[alive], seen[alive])
+        item = choose(worth, uniform(config.seed, "choose", who, step))
         match = fit[alive, item]
         views.append(pd.DataFrame({"row": alive, "item": item, "time": time[alive], "match": match}))
         intent[alive] = drift(intent[alive], items.vector[item])
