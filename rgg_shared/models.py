@@ -14,7 +14,8 @@ import numpy as np
 
 from .catalogue import NEIGHBOURS, UNKNOWN, Catalogue
 from .events import MAX_EVENTS
-from .networks import Encoder, SessionGRU, conservative_ranks, targets, tf
+from .losses import conservative_ranks, targets
+from .networks import Encoder, SessionGRU, tf
 from .runtime import UserError, shipped_directory
 
 # %% ../notebooks/library/05_models.ipynb #da75f786
@@ -85,7 +86,7 @@ class Served(tf.Module):
 def item_vectors(model: SessionGRU, catalogue: Catalogue, chunk: int = 65_536) -> np.ndarray:
     "The candidate vector of every row of the catalogue, float32 [rows, width + 1]."
     rows = np.arange(len(catalogue.ids), dtype=np.int32)
-    return np.concatenate([model.items.candidates(rows[i : i + chunk]).numpy() for i in range(0, len(rows), chunk)])
+    return np.concatenate([model.candidates(rows[i : i + chunk]).numpy() for i in range(0, len(rows), chunk)])
 
 # %% ../notebooks/library/05_models.ipynb #8d9704e4
 def save(served: Served, path: str) -> str:

@@ -70,13 +70,14 @@ def train_session_gru(
     import tensorflow as tf
 
     from rgg_shared.networks import SessionGRU, SessionGRUConfig
+    from rgg_shared.tables import LazyAdam
 
     tf.keras.utils.set_random_seed(seed)
     catalogue = load_catalogue(f"{examples}/catalogue")
     steps = -(-tfrecord.Contract.load(f"{examples}/train").rows // batch_size)
     model = SessionGRU(catalogue, SessionGRUConfig(**config))
     falling = tf.keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps, alpha=0.05)
-    model.compile(optimizer=tf.keras.optimizers.Adam(falling))
+    model.compile(optimizer=LazyAdam(falling))
     training = batches(f"{examples}/train", catalogue, batch_size, seed, max_len=max_len)
     validation = None
     if os.path.exists(f"{examples}/valid"):

@@ -8,34 +8,28 @@ from rgg_shared.networks import tf
 
 # %% ../notebooks/library/04b_networks.ipynb #ca638c9c
 def test_an_item_without_clicks_is_told_apart_by_its_content(small_catalogue):
-    tower = networks.ItemTower(small_catalogue, width=8)
+    tower = networks.ItemTower(small_catalogue, networks.SessionGRUConfig(width=8))
     vectors = tower(tf.constant([8, 1, 2])).numpy()
-    assert vectors.shape == (3, 8)
+    assert vectors.shape == (3, 9) and (vectors[:, -1] == 0).all()
     content = tower.contents[0][1] + tower.ids[1]
     np.testing.assert_allclose(vectors[0], content, rtol=1e-5)
     assert not np.allclose(vectors[0], vectors[1])
 
-# %% ../notebooks/library/04b_networks.ipynb #64a7008f
-def test_negatives_follow_smoothed_popularity(small_catalogue):
-    sampler = networks.NegativeSampler(small_catalogue.counts[: small_catalogue.known], 20_000)
-    tf.random.set_seed(1)
-    drawn = np.bincount(sampler.draw().numpy(), minlength=small_catalogue.known) / 20_000
-    assert drawn[0] == drawn[1] == 0
-    np.testing.assert_allclose(drawn, sampler.smoothed, atol=0.015)
-    np.testing.assert_allclose(tf.reduce_sum(sampler.probability(tf.range(8), 100)), 1, rtol=1e-5)
 
-# %% ../notebooks/library/04b_networks.ipynb #77f3dea5
-def test_targets_are_the_views_that_follow():
-    rows, events = tf.constant([[2, 3, 3, 1, 4, 0]]), tf.constant([[1, 1, 3, 1, 1, 0]])
-    following, wanted = networks.targets(rows, events, known=5)
-    assert following.numpy().tolist() == [[3, 3, 1, 4, 0]]
-    assert wanted.numpy().tolist() == [[True, False, False, True, False]]
-    assert networks.intent_labels(events).numpy().tolist() == [[1, 1, 0, 0, 0]]
+def test_in_training_items_are_made_new(small_catalogue):
+    tower = networks.ItemTower(small_catalogue, networks.SessionGRUConfig(width=8, id_dropout=0.5))
+    rows, new = tf.range(2, 8), tower.contents[0].numpy()[small_catalogue.features[2:8, 0]] + tower.ids[1]
+    as_new = [np.isclose(tower(rows, training=True), new).all(axis=1) for _ in range(50)]
+    assert 0.4 < np.mean(as_new) < 0.6
+    np.testing.assert_allclose(tower(rows), tower.ids[2:8] + new - tower.ids[1], rtol=1e-5)
 
-# %% ../notebooks/library/04b_networks.ipynb #39fde9d1
-def test_ties_are_broken_against_the_model():
-    scores = tf.constant([[3.0, 2.0, 2.0, 1.0]] * 4 + [[0.0] * 4])
-    assert networks.conservative_ranks(scores, tf.constant([0, 1, 2, 3, 0])).numpy().tolist() == [1, 3, 3, 4, 4]
+
+def test_a_small_and_a_large_catalogue_give_the_same_vectors(small_catalogue, monkeypatch):
+    tower = networks.ItemTower(small_catalogue, networks.SessionGRUConfig(width=8))
+    rows = tf.constant([[8, 2], [1, 0]])
+    small = tower(rows)
+    monkeypatch.setattr(networks, "DENSE_ROWS", 2)
+    np.testing.assert_allclose(tower(rows), small, rtol=1e-6)
 
 # %% ../notebooks/library/04b_networks.ipynb #d6e82844
 def test_the_gru_learns_what_comes_next(cycles_gru):
