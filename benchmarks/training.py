@@ -31,7 +31,7 @@ def timed_training(examples: str, batch_size: int, steps: int, pin: bool = True)
     began = time.time()
     import tensorflow as tf
 
-    from rgg_shared import fitting, networks, roles, train
+    from rgg_shared import fitting, networks, roles, tables, train
     from rgg_shared.catalogue import load_catalogue
 
     if pin:
@@ -48,7 +48,7 @@ def timed_training(examples: str, batch_size: int, steps: int, pin: bool = True)
     tf.keras.utils.set_random_seed(1)
     catalogue = load_catalogue(f"{examples}/catalogue")
     model = networks.SessionGRU(catalogue)
-    model.compile(optimizer=tf.keras.optimizers.Adam(0.004))
+    model.compile(optimizer=tables.LazyAdam(0.004))
     ends = []
     clock = tf.keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: ends.append(time.perf_counter()))
     data = train.batches(f"{examples}/train", catalogue, batch_size, 1)
@@ -164,12 +164,13 @@ def kills(examples: str, folder: str, number: int) -> list[list[str]]:
     ]
 
 
-def make_examples() -> str:
-    "The demo's examples, in a temporary lake."
+def make_examples(shop: dict | None = None) -> str:
+    "The demo's examples, in a temporary lake; `shop` holds other parameters of the job."
     os.environ["RGG_DATA"] = tempfile.mkdtemp(prefix="rgg-training-")
+    given = [word for name, value in (shop or {}).items() for word in ("-p", f"{name}={value}")]
     for task in ("simulate", "ingest", "featurize"):
-        subprocess.run([sys.executable, "-c", "from rgg_shared.jobs import main; main()", "run", "nightly", "--task", task], check=True,
-                       stdout=sys.stderr)
+        subprocess.run([sys.executable, "-c", "from rgg_shared.jobs import main; main()", "run", "nightly", "--task", task, *given],
+                       check=True, stdout=sys.stderr)
     return f"{os.environ['RGG_DATA']}/lake/examples"
 
 

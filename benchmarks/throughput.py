@@ -1,0 +1,143 @@
+"""The session GRU over a large catalogue: our step beside TensorFlow Recommenders' own, and how large a catalogue may be.
+
+    python benchmarks/throughput.py > section.md
+    python benchmarks/throughput.py --items 3000000 > section.md
+
+The peer is the same network with the same number of drawn negatives, trained as TFRS's documentation has it:
+`tfrs.tasks.Retrieval`, for which a batch's targets are each other's negatives too, and Keras's Adam. Both read the same
+examples: the simulated shop with 4,300 new items a day, or those of an earlier run (--data). Each training has a process of
+its own. With --items, some steps over a made-up catalogue, and the most memory that the process has taken.
+"""
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+import training
+from training import median, table
+
+NEGATIVES, WIDTH, BATCH = 2048, 100, 512
+
+
+def as_tfrs_has_it(networks):
+    "The session GRU with TFRS's retrieval task."
+    import tensorflow as tf
+    import tensorflow_recommenders as tfrs
+
+    class Peer(networks.SessionGRU):
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.task = tfrs.tasks.Retrieval(remove_accidental_hits=True)
+
+        def retrieval_loss(self, queries, positives, training=False):
+            rows = tf.concat([positives, self.sampler.draw()], axis=0)
+            expected = tf.exp(self.sampler.log_expected(rows)) + tf.gather(self.share, rows) * tf.cast(tf.size(positives), tf.float32)
+            return self.task(queries, self.candidates(rows, training), candidate_sampling_probability=expected, candidate_ids=rows,
+                             compute_metrics=False)
+
+    return Peer
+
+
+def train_one(who: str, examples: str, epochs: int) -> dict:
+    "Seconds, targets a second and validation metrics by epoch."
+    import tensorflow as tf
+
+    from rgg_shared import networks, tables, tfrecord, train
+    from rgg_shared.catalogue import load_catalogue
+
+    tf.keras.utils.set_random_seed(1)
+    catalogue = load_catalogue(f"{examples}/catalogue")
+    Model = networks.SessionGRU if who == "ours" else as_tfrs_has_it(networks)
+    model = Model(catalogue, networks.SessionGRUConfig(width=WIDTH, negatives=NEGATIVES, whole=0))
+    counts = catalogue.counts[: catalogue.known]
+    model.share = tf.constant(counts / counts.sum(), tf.float32)
+    steps = -(-tfrecord.Contract.load(f"{examples}/train").rows // BATCH)
+    falling = tf.keras.optimizers.schedules.CosineDecay(0.004, epochs * steps, alpha=0.05)
+    model.compile(optimizer=(tables.LazyAdam if who == "ours" else tf.keras.optimizers.Adam)(falling))
+    data, valid = train.batches(f"{examples}/train", catalogue, BATCH, 1), train.batches(f"{examples}/valid", catalogue, 256, training=False)
+    targets = int(counts.sum())  # each training view but a session's first is one
+    targets -= steps * BATCH
+    model.fit(data, steps_per_epoch=5, epochs=1, verbose=0)  # what is only slow the first time
+    for weight, start in zip(model.trainable_variables, Model(catalogue, model.config).trainable_variables):
+        weight.assign(start)
+    found = {"seconds": [], "recall": [], "mrr": [], "targets": targets, "items": catalogue.known - 2}
+    for _ in range(epochs):
+        began = time.perf_counter()
+        model.fit(data, steps_per_epoch=steps, epochs=1, verbose=0)
+        found["seconds"].append(time.perf_counter() - began)
+        measured = model.evaluate(valid, return_dict=True, verbose=0)
+        found["recall"].append(measured["recall_20"])
+        found["mrr"].append(measured["mrr_20"])
+    return found
+
+
+def steps_over(items: int, width: int, steps: int = 30) -> dict:
+    "Milliseconds a step over a made-up catalogue, and the most memory in GiB."
+    import tensorflow as tf
+
+    from rgg_shared import models, networks, tables
+    from rgg_shared.catalogue import Catalogue
+
+    random = np.random.default_rng(1)
+    counts = np.maximum(1, 1e6 / np.arange(1, items + 1) ** 0.8).astype(np.int64)
+    features = random.integers(1, 50, (items + 2, 4)).astype(np.int32)
+    ids = np.array(["", "[UNK]", *(f"item-{n}" for n in range(items))], dtype=object)
+    catalogue = Catalogue(ids, np.concatenate([[0, 0], counts]), features, (50,) * 4, np.ones(items + 2, bool))
+    model = networks.SessionGRU(catalogue, networks.SessionGRUConfig(width=width, negatives=NEGATIVES))
+    model.compile(optimizer=tables.LazyAdam(0.004))
+    step, took = tf.function(model.train_step), []
+    for _ in range(steps):
+        batch = tf.constant(random.integers(2, items + 2, (BATCH, 5)), tf.int32), tf.ones([BATCH, 5], tf.int32)
+        began = time.perf_counter()
+        step(batch)
+        took.append(time.perf_counter() - began)
+    began = time.perf_counter()
+    models.item_vectors(model, catalogue)
+    return {"step": median(took) * 1e3, "vectors": time.perf_counter() - began,
+            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+
+
+def apart(call: str) -> dict:
+    "What a function of this file gives in a process of its own."
+    code = f"import json, sys; sys.path.insert(0, 'benchmarks'); import throughput; print(json.dumps(throughput.{call}))"
+    return json.loads(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
+
+
+def compare(examples: str, epochs: int, rounds: int):
+    "Ours and the peer in turns, as a table."
+    found = {who: [] for who in ("ours", "peer")}
+    for _ in range(rounds):
+        for who, runs in found.items():
+            runs.append(apart(f"train_one({who!r}, {examples!r}, {epochs})"))
+            print(who, runs[-1], file=sys.stderr, flush=True)
+    ours, peer = (runs[0] for runs in found.values())
+    speed = {who: [run["targets"] / s for run in runs for s in run["seconds"]] for who, runs in found.items()}
+    print(f"{ours['items']:,} items, {ours['targets']:,} targets an epoch, width {WIDTH}, {NEGATIVES:,} negatives, {BATCH} sessions a "
+          f"step; {rounds} rounds of {epochs} epochs each.\n")
+    table(["", "ours", "TFRS's task, Keras's Adam", "ratio"], [
+        ["targets/s, median epoch", *(f"{median(s):,.0f}" for s in speed.values()), f"{median(speed['ours']) / median(speed['peer']):.2f}"],
+        *([f"validation Recall@20 / MRR@20 after epoch {n + 1}", *(f"{r['recall'][n]:.4f} / {r['mrr'][n]:.4f}" for r in (ours, peer)), ""]
+          for n in range(epochs)),
+        ["seconds to there", *(f"{sum(r['seconds']):.0f}" for r in (ours, peer)), f"{sum(ours['seconds']) / sum(peer['seconds']):.2f}"],
+    ])
+
+
+if __name__ == "__main__":
+    it = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    it.add_argument("--data", default="", help="the folder of examples; default: a shop with a large catalogue, made anew")
+    it.add_argument("--epochs", type=int, default=3)
+    it.add_argument("--rounds", type=int, default=2)
+    it.add_argument("--items", type=int, default=0, help="only steps over a made-up catalogue of so many items")
+    it.add_argument("--width", type=int, default=64, help="with --items")
+    given = it.parse_args()
+    if given.items:
+        got = apart(f"steps_over({given.items}, {given.width})")
+        table(["items × width", "ms a step", "seconds for all candidate vectors", "most memory, GiB"],
+              [[f"{given.items:,} × {given.width}", f"{got['step']:.0f}", f"{got['vectors']:.0f}", f"{got['memory']:.1f}"]])
+    else:
+        large = {"items_per_day": 4300, "sessions_per_day": 13_000}
+        compare(given.data or training.make_examples(large), given.epochs, given.rounds)
