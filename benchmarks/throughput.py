@@ -10,7 +10,6 @@ its own. With --items, some steps over a made-up catalogue, and the most memory 
 """
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
