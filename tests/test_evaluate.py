@@ -41,22 +41,26 @@ def vocabulary(spark):
     return spark.createDataFrame([("a", 3), ("b", 2), ("c", 2)], "item_id string, count long")
 
 
-def pairs_of(spark, vocabulary, items, types=None):
-    rows = [("s", items, types or ["view"] * len(items))]
-    return sorted((r["at"], r.item_id, r.target) for r in evaluate.pairs(examples_of(spark, rows), vocabulary).collect())
+@pytest.fixture(scope="module")
+def found(spark, vocabulary):
+    "The pairs of four sessions, by session."
+    sessions = {"bought": ["a", "b", "b", "c"], "unknown": ["a", "new", "b", "new"], "single": ["a"], "one known": ["new", "a", "new"]}
+    types = {"bought": ["view", "view", "purchase", "view"]}
+    rows = [(name, items, types.get(name, ["view"] * len(items))) for name, items in sessions.items()]
+    pairs = evaluate.pairs(examples_of(spark, rows), vocabulary).collect()
+    return {name: sorted((r["at"], r.item_id, r.target) for r in pairs if r.session_id == name) for name in sessions}
 
 
-def test_the_target_is_the_next_item_if_it_is_viewed(spark, vocabulary):
-    got = pairs_of(spark, vocabulary, ["a", "b", "b", "c"], ["view", "view", "purchase", "view"])
-    assert got == [(1, "a", "b"), (3, "b", "c")]
+def test_the_target_is_the_next_item_if_it_is_viewed(found):
+    assert found["bought"] == [(1, "a", "b"), (3, "b", "c")]
 
 
-def test_unknown_items_are_taken_out_as_inputs_and_as_targets(spark, vocabulary):
-    assert pairs_of(spark, vocabulary, ["a", "new", "b", "new"]) == [(2, "a", "b")]
+def test_unknown_items_are_taken_out_as_inputs_and_as_targets(found):
+    assert found["unknown"] == [(2, "a", "b")]
 
 
-def test_a_session_with_one_known_event_has_no_position(spark, vocabulary):
-    assert pairs_of(spark, vocabulary, ["a"]) == pairs_of(spark, vocabulary, ["new", "a", "new"]) == []
+def test_a_session_with_one_known_event_has_no_position(found):
+    assert found["single"] == found["one known"] == []
 
 # %% ../notebooks/library/07_evaluate.ipynb #ffcbf08d
 def test_the_sessions_that_end_last_are_held_out_whole(spark):
