@@ -91,15 +91,16 @@ ANSWERS = {  # by column: its type, and how a model is asked for it
     "ranks": ("array<int>", lambda model, frame: model.event_ranks(frame)),
     "candidate_ranks": ("array<int>", lambda model, frame: model.event_ranks(frame, "candidates")),
     "recommended": ("array<string>", lambda model, frame: model.predict(frame, max(CUTOFFS))["item_ids"].to_list()),
+    "intent": ("double", lambda model, frame: model.predict(frame, 1)["purchase_intent"].to_list()),
 }
 
 
 def answers(
     examples: DataFrame,  # with `session_id`, `item_ids` and `event_types`
     path: str,  # of the saved model
-    wanted: tuple[str, ...] = tuple(ANSWERS),  # which of the columns
+    wanted: tuple[str, ...] = ("ranks", "candidate_ranks", "recommended"),  # which of the columns
 ) -> DataFrame:
-    "The examples with `ranks` and `candidate_ranks`, for each event 0 or its rank, and `recommended`, the list after the last."
+    "The examples with `ranks` and `candidate_ranks`, for each event 0 or its rank, `recommended`, the list after the last, or `intent`."
     spark = examples.sparkSession
     name = ship(spark, path)
 
