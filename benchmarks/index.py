@@ -158,15 +158,17 @@ def answer(items: int, folder: str, rounds: int) -> dict:
         start = time.perf_counter()
         model.predict(batch)
         together.append(len(batch) / (time.perf_counter() - start))
-    return {"load": loaded, "alone": alone, "together": together, "peak": peak()}
+    found = {"load": loaded, "alone": alone, "together": together, "peak": peak()}
+    model.ranks(batch[:32])
+    return found | {"ranks": peak()}
 
 
 def in_a_process(task: str, **arguments) -> dict:
     "What a function of this file gives in a process of its own."
-    code = "import json, sys; sys.path.insert(0, 'benchmarks'); import index_benchmark as b; print(json.dumps(getattr(b, sys.argv[1])(**json.loads(sys.argv[2]))))"
-    code = code.replace("import index_benchmark as b", f"import importlib.util as u; s = u.spec_from_file_location('b', {__file__!r}); "
-                        "b = u.module_from_spec(s); s.loader.exec_module(b)")
-    done = subprocess.run([sys.executable, "-c", code, task, json.dumps(arguments)], capture_output=True, text=True, check=False)
+    code = ("import importlib.util, json, sys; spec = importlib.util.spec_from_file_location('benchmark', sys.argv[1]); "
+            "here = importlib.util.module_from_spec(spec); spec.loader.exec_module(here); "
+            "print(json.dumps(getattr(here, sys.argv[2])(**json.loads(sys.argv[3]))))")
+    done = subprocess.run([sys.executable, "-c", code, __file__, task, json.dumps(arguments)], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{task} {arguments} failed:\n{done.stderr[-3000:]}")
     print(task, arguments, done.stdout.splitlines()[-1], file=sys.stderr, flush=True)
@@ -185,35 +187,45 @@ def both(values: list[float], digits: int = 0) -> str:
     return f"{median(values):,.{digits}f} ({max(values):,.{digits}f})"
 
 
+def speeds(found: dict, way: str) -> list[str]:
+    "Brute force, ScaNN and their ratio."
+    exact, scann = found[f"exact_{way}"], found[f"scann_{way}"]
+    return [both(exact), both(scann), f"{median(scann) / median(exact):.1f}"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000, 1_000_000, 3_000_000])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--trained", help="a saved session GRU whose vocabulary is measured too")
     parser.add_argument("--model-items", type=int, default=3_000_000, help="of the whole model; 0: none")
+    parser.add_argument("--kinds", nargs="*", default=["scann", "exact"], help="the indexes of the whole model")
     options = parser.parse_args()
     found = [in_a_process("trained", path=options.trained, rounds=options.rounds)] if options.trained else []
     found += [in_a_process("searches", items=size, rounds=options.rounds) for size in options.sizes]
     if found:
         print(f"Queries/s, median (best) of {options.rounds} rounds, top {K}; a batch is {BATCH} queries:\n")
-        speeds = lambda f, way: [both(f[f"exact_{way}"]), both(f[f"scann_{way}"]), f"{median(f[f'scann_{way}']) / median(f[f'exact_{way}']):.1f}"]
-        table(["candidates", "single: brute force", "ScaNN", "ratio", "batch: brute force", "ScaNN", "ratio", "recall@20", "recall@100"],
-              [[f"{f['items']:,}", *speeds(f, "single"), *speeds(f, "batch"), f"{f['recall_20']:.4f}", f"{f['recall_100']:.4f}"] for f in found])
+        head = ["candidates", "single: brute force", "ScaNN", "ratio", "batch: brute force", "ScaNN", "ratio", "recall@20", "recall@100"]
+        recalls = lambda f: [f"{f['recall_20']:.4f}", f"{f['recall_100']:.4f}"]
+        table(head, [[f"{f['items']:,}", *speeds(f, "single"), *speeds(f, "batch"), *recalls(f)] for f in found])
         table(["candidates", "leaves", "searched", "compared in full", "build, s", "GiB at most: vectors and brute force", "and ScaNN"],
               [[f"{f['items']:,}", f"{f['leaves']:,}", f"{f['searched']:,}", f"{f['reordered']:,}", f"{f['seconds']:.0f}",
                 f"{f['vectors']:.1f}", f"{f['peak']:.1f}"] for f in found])
-    rows = []
-    for kind in ("scann", "exact") if options.model_items else ():
+    rows, used_by = [], []
+    for kind in options.kinds if options.model_items else ():
         with tempfile.TemporaryDirectory() as folder:
             made = in_a_process("export", items=options.model_items, folder=f"{folder}/model", kind=kind)
             used = in_a_process("answer", items=options.model_items, folder=f"{folder}/model", rounds=options.rounds)
         rows.append([kind, f"{made['network']:.1f}", f"{made['peak']:.1f}", f"{made['index_seconds']:.0f}", f"{made['seconds']:.0f}",
-                     f"{made['size']:.1f}", f"{made['graph']:.0f}", f"{made['recall']:.4f}", f"{used['load']:.0f}", f"{used['peak']:.1f}",
-                     f"{median(used['alone']) * 1e3:.1f} ({min(used['alone']) * 1e3:.1f})", both(used["together"])])
+                     f"{made['size']:.1f}", f"{made['graph']:.0f}", f"{made['recall']:.4f}"])
+        used_by.append([kind, f"{used['load']:.0f}", *(f"{used[name]:.1f}" for name in ("peak", "ranks")),
+                        f"{median(used['alone']) * 1e3:.1f} ({min(used['alone']) * 1e3:.1f})", both(used["together"])])
     if rows:
-        print(f"A session GRU of {options.model_items:,} items × {WIDTH}, exported in one process and used in another:\n")
-        table(["index", "GiB: the network", "and export, at most", "index, s", "export, s", "model, GiB", "graph, MiB", "recall@100", "load, s",
-               "GiB: in use", "a session, ms", "batch, sessions/s"], rows)
+        print(f"A session GRU of {options.model_items:,} items × {WIDTH}, all of them known and on sale, exported in one process:\n")
+        head = ["index", "GiB at most: the network made", "exported", "index, s", "export, s", "files, GiB", "graph, MiB", "recall@100"]
+        table(head, rows)
+        print("and used in another, sessions as raw strings, through `models.load`:\n")
+        table(["index", "load, s", "GiB at most: lists", "and ranks", "a session, ms", "1,024 sessions, sessions/s"], used_by)
 
 
 if __name__ == "__main__":

@@ -52,9 +52,10 @@ def scann_ops():
         ) from None
     return scann_ops
 
-# %% ../notebooks/library/04e_index.ipynb #cd8a0815
+# %% ../notebooks/library/04e_index.ipynb #14082b36
 WANTED = 0.97  # recall at which no more effort is made
-EFFORTS = (1, 2, 4, 8, 16, 50)  # × a fiftieth of the leaves, and × 5 candidates compared in full for each item of a list
+EFFORTS = ((0.02, 10), (0.04, 10), (0.08, 10), (0.16, 10), (0.16, 20), (0.32, 20), (1, 50))
+# the share of the leaves that is searched, and the candidates compared in full for each item of a list
 
 
 class Scann(tf.Module):
@@ -71,12 +72,13 @@ class Scann(tf.Module):
         self.scale = tf.Variable(np.maximum(scale, 1e-6 * scale.max()), trainable=False, dtype=tf.float32)
         self.leaves = max(1, int(2 * len(vectors) ** 0.5))
         builder = ops.builder(tf.constant(vectors) * self.scale, k, "dot_product")
-        builder.tree(self.leaves, self.leaves, training_sample_size=min(len(vectors), 100 * self.leaves))
+        builder.tree(self.leaves, self.leaves, training_sample_size=min(len(vectors), 50 * self.leaves))
         searcher = builder.score_ah(dimensions_per_block=2).reorder(k).build()
         best = Exact(vectors)(queries, k)[1].numpy()
-        for effort in EFFORTS:
-            self.searched = -(-self.leaves * effort // 50)
-            self.most = min(len(vectors), max(5 * k * effort, k + MAX_EVENTS))
+        least = min(1, 4 * (k + MAX_EVENTS) / len(vectors))  # leaves differ in size, and a list must not run short
+        for share, full in EFFORTS:
+            self.searched = int(np.ceil(self.leaves * max(share, least)))
+            self.most = min(len(vectors), max(k * full, k + MAX_EVENTS))
             self.recall = recall(best, self.search(searcher, queries, k)[1].numpy())
             if self.recall >= WANTED:
                 break
@@ -120,7 +122,7 @@ class Report:
     reordered: int = 0  # candidates compared in full
     seconds: float = 0.0  # to build and measure it
 
-# %% ../notebooks/library/04e_index.ipynb #2d144f71
+# %% ../notebooks/library/04e_index.ipynb #6bde8d43
 def build(
     vectors: np.ndarray,  # float32 [candidates, dimensions]
     queries,  # a function that gives a sample of queries, float32 [n, dimensions]; only ScaNN asks for them
@@ -133,8 +135,9 @@ def build(
         return Exact(vectors), replace(report, seconds=time.perf_counter() - started)
     index = Scann(vectors, queries(), k)
     seconds = time.perf_counter() - started
-    found = f"ScaNN's recall@{k} over {len(vectors):,} candidates is {index.recall:.4f}, with {index.searched:,} of {index.leaves:,} leaves searched"
-    progress(f"{found} and {index.most:,} candidates compared in full; built in {seconds:.0f} s")
+    found = f"ScaNN's recall@{k} over {len(vectors):,} candidates is {index.recall:.4f}"
+    found += f" with {index.searched:,} of {index.leaves:,} leaves searched and {index.most:,} candidates compared in full"
+    progress(f"{found}; built in {seconds:.0f} s")
     if index.recall >= FLOOR:
         return index, Report("scann", len(vectors), k, index.recall, index.leaves, index.searched, index.most, seconds)
     if kind == "scann":

@@ -85,7 +85,8 @@ class Served(tf.Module):
             scores = tf.matmul(parts[0], self.vocabulary, transpose_b=True)
             return conservative_ranks(scores, tf.maximum(parts[1] - UNKNOWN - 1, 0))
 
-        ranks = tf.map_fn(session, (queries[:, :-1], following), fn_output_signature=tf.int32)
+        at_once = max(1, min(10, 2**20 // self.known))  # scores of every item at every position take memory
+        ranks = tf.map_fn(session, (queries[:, :-1], following), fn_output_signature=tf.int32, parallel_iterations=at_once)
         return {"ranks": tf.where(wanted, ranks, 0)}
 
 # %% ../notebooks/library/05_models.ipynb #b8589ab7
@@ -110,7 +111,7 @@ def item_vectors(model: SessionGRU, catalogue: Catalogue, chunk: int = 65_536) -
 
 # %% ../notebooks/library/05_models.ipynb #8d9704e4
 def save(served: Served, path: str) -> str:
-    "Write the `SavedModel` that TensorFlow Serving, Spark and `load` read; its path comes back."
+    "Write the `SavedModel` that Spark, `load` and, without ScaNN, TensorFlow Serving's stock binary read; its path comes back."
     signatures = {"serving_default": served.recommend, "ranks": served.ranks}
     shutil.rmtree(path, ignore_errors=True)
     options = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
@@ -123,7 +124,7 @@ def description(path: str) -> dict:
     "What `save` wrote about the model; empty for one that is older than that."
     return json.loads(Path(path, SERVED).read_text()) if Path(path, SERVED).exists() else {}
 
-# %% ../notebooks/library/05_models.ipynb #16f5b4a1
+# %% ../notebooks/library/05_models.ipynb #3501634e
 def refresh(
     path: str,  # a saved session GRU
     catalogue: Catalogue,  # the model's vocabulary, then any other items; features are numbered as in training
@@ -135,7 +136,7 @@ def refresh(
     if not page.get("session_gru"):
         raise UserError(f"The model {path} knows items by their clicks alone, so new ones need a training.")
     if vocabulary_digest(catalogue) != page["vocabulary_digest"]:
-        raise UserError(f"The catalogue begins with other items than the vocabulary of {path}; keep its rows and their order, and add behind them.")
+        raise UserError(f"The catalogue does not begin with the vocabulary of {path}: keep its rows in their order and add behind them.")
     sizes, seen = tuple(page["feature_sizes"]), catalogue.feature_sizes
     if len(seen) != len(sizes) or any(now > then for now, then in zip(seen, sizes)):
         raise UserError(f"The catalogue's features have {seen} values, but the model learnt {sizes}; a value it does not know is 0.")

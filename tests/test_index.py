@@ -65,7 +65,7 @@ def test_leaves_that_hold_too_little_leave_the_rest_of_a_list_empty():
     assert scores.shape == positions.shape == (100, 400) and 0 < lengths.min() < lengths.max() < 400
     assert np.array_equal(np.isfinite(scores), np.arange(400) < lengths[:, None]), "what is missing is at the end"
 
-# %% ../notebooks/library/04e_index.ipynb #b317ec08
+# %% ../notebooks/library/04e_index.ipynb #d341269b
 def test_the_size_of_the_catalogue_chooses_and_a_bad_approximation_is_refused(monkeypatch, capsys):
     vectors, queries = clustered(3_000)
     build = lambda kind: index.build(vectors, lambda: queries, 10, kind)
@@ -75,8 +75,8 @@ def test_the_size_of_the_catalogue_chooses_and_a_bad_approximation_is_refused(mo
     found, report = build("auto")
     assert isinstance(found, index.Scann) and index.FLOOR <= report.recall == found.recall and report.reordered >= 10 + 200
     assert isinstance(build("exact")[0], index.Exact)
-    monkeypatch.setattr(index, "EFFORTS", (1,))
-    with pytest.raises(UserError, match=r"recall@10 over 3,000 candidates is 0\.\d+.*3 of 109 leaves.*index = exact"):
+    monkeypatch.setattr(index, "FLOOR", 1.01)
+    with pytest.raises(UserError, match=r"recall@10 over 3,000 candidates is 0\.\d+ with \d+ of 109 leaves.*at least 1.01 is needed.*index = exact"):
         build("scann")
     assert build("auto")[1].kind == "exact" and "too little" in capsys.readouterr().out
     with pytest.raises(UserError, match="`index` is `fast`"):
