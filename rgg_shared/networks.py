@@ -224,7 +224,7 @@ class FactorModel(tf.Module):
         purchase_rate: float,  # share of sessions with a purchase; ALS knows no better intent
     ):
         super().__init__()
-        self.factors = tf.constant(factors, tf.float32)
+        self.factors = tf.Variable(factors, trainable=False, dtype=tf.float32)
         self.gram = tf.matmul(self.factors, self.factors, transpose_a=True)
         self.alpha, self.regularisation, self.purchase_rate = alpha, regularisation, purchase_rate
 
@@ -249,7 +249,7 @@ class VectorModel(tf.Module):
         purchase_rate: float,  # share of sessions with a purchase
     ):
         super().__init__()
-        self.vectors, self.purchase_rate = tf.constant(vectors, tf.float32), purchase_rate
+        self.vectors, self.purchase_rate = tf.Variable(vectors, trainable=False, dtype=tf.float32), purchase_rate
 
     def queries(self, rows, events):  # int32 [batch, time] twice -> float [batch, time, dimensions], float [batch, time]
         "The session's direction and the purchase rate, after each event."

@@ -7,12 +7,13 @@ __all__ = ['PREVIOUS', 'connect', 'experiment_id', 'run', 'resume', 'curves', 's
            'saved_model', 'Champion', 'version_of', 'champion', 'Decision', 'gate', 'promote', 'rollback', 'newest_run']
 
 # %% ../notebooks/library/08_registry.ipynb #d049927d
+import json
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .catalogue import NEIGHBOURS, SAVED_MODEL
+from .catalogue import NEIGHBOURS, SAVED_MODEL, SERVED
 from .runtime import UserError, data_dir
 
 # %% ../notebooks/library/08_registry.ipynb #faaabb5c
@@ -87,27 +88,32 @@ def signature():
     return ModelSignature(inputs, outputs)
 
 # %% ../notebooks/library/08_registry.ipynb #a8465521
-def requirements() -> list[str]:
-    "What a process that loads the model needs besides this package, with the versions of this one."
+def requirements(index: dict) -> list[str]:
+    "What a process that loads a model with this index needs besides this package, with the versions of this one."
     from importlib.metadata import version
 
-    return [f"{name}=={version(name)}" for name in ("tensorflow", "tf-keras", "tensorflow-recommenders", "numpy", "pandas")]
+    names = ["tensorflow", "tf-keras", "tensorflow-recommenders", "numpy", "pandas"]
+    return [f"{name}=={version(name)}" for name in names + ["scann"] * (index.get("kind") == "scann")]
 
 # %% ../notebooks/library/08_registry.ipynb #b3fbb96b
 def log_model(
     path: str,  # of the `SavedModel`
     example,  # pandas, some sessions with `item_ids` and `event_types`
 ) -> str:
-    "Log the model with the active run; its URI comes back."
+    "Log the model with the active run, its index as metadata and that one's recall as a metric; its URI comes back."
     import mlflow
 
+    index = json.loads(Path(path, SERVED).read_text())["index"] if Path(path, SERVED).exists() else {}
+    if index:
+        mlflow.log_metric("index_recall", index["recall"])
     logged = mlflow.pyfunc.log_model(
         name="model",
         loader_module="rgg_shared.models",
         data_path=path,
         signature=signature(),
         input_example=example,
-        pip_requirements=requirements(),
+        pip_requirements=requirements(index),
+        metadata={"index": index} if index else None,
     )
     return logged.model_uri
 

@@ -112,7 +112,21 @@ def calibrate_intent(
     return factor, shift
 
 # %% ../notebooks/library/06_train.ipynb #0d1752c1
-def export_session_gru(examples: str, config: dict, folder: str, top_k: int = 100) -> str:
+def _save(examples: str, catalogue, model, vectors, folder: str, top_k: int, index: str) -> str:
+    "The path of a model's served form; an approximate index is measured on sessions of the training days."
+    from rgg_shared import models
+
+    sessions = batches(f"{examples}/train", catalogue, 512, training=False)
+    return models.save(models.Served(catalogue, model, vectors, top_k, index, sessions), f"{folder}/model")
+
+
+def export_session_gru(
+    examples: str,  # what `features.write_examples` left
+    config: dict,  # the fields of `networks.SessionGRUConfig`
+    folder: str,  # of the run
+    top_k: int = 100,
+    index: str = "auto",  # auto, exact or scann, see `index.build`
+) -> str:
     "Build the served form from the best weights in a run's folder; the path of the `SavedModel` there comes back."
     from rgg_shared import models, networks
 
@@ -121,7 +135,7 @@ def export_session_gru(examples: str, config: dict, folder: str, top_k: int = 10
     model.load_weights(f"{folder}/best").expect_partial().assert_existing_objects_matched()
     if os.path.exists(f"{examples}/valid"):
         calibrate_intent(model, batches(f"{examples}/valid", catalogue, 256, training=False))
-    return models.save(models.Served(catalogue, model, models.item_vectors(model, catalogue), top_k), f"{folder}/model")
+    return _save(examples, catalogue, model, models.item_vectors(model, catalogue), folder, top_k, index)
 
 # %% ../notebooks/library/06_train.ipynb #47cf2186
 def training_data(spark, examples: str):
@@ -145,13 +159,14 @@ def train_als(
     iterations: int = 8,
     seed: int = 1,
     top_k: int = 100,
+    index: str = "auto",  # auto, exact or scann
 ) -> str:
     "Fit Spark's ALS to the training sessions and write its served form; the path of the `SavedModel` comes back."
     import numpy as np
     from pyspark.ml.recommendation import ALS
     from pyspark.sql import functions as F
 
-    from rgg_shared import models, networks
+    from rgg_shared import networks
 
     catalogue, train, rows, rate = training_data(spark, examples)
     seen = train.select(F.pmod(F.xxhash64("session_id"), F.lit(2**31 - 1)).cast("int").alias("session"),
@@ -163,7 +178,7 @@ def train_als(
     factors = np.zeros((len(catalogue.ids), rank), np.float32)
     factors[learnt["id"]] = np.stack(learnt["features"])
     model = networks.FactorModel(factors, alpha, regularisation, rate)
-    return models.save(models.Served(catalogue, model, factors, top_k), f"{folder}/model")
+    return _save(examples, catalogue, model, factors, folder, top_k, index)
 
 # %% ../notebooks/library/06_train.ipynb #89643268
 METHODS = ("popularity", "recent_popularity", "markov", "rules", "item_knn", "vsknn", "stan")
@@ -212,12 +227,13 @@ def train_word2vec(
     learning_rate: float = 0.1,
     seed: int = 1,
     top_k: int = 100,
+    index: str = "auto",  # auto, exact or scann
 ) -> str:
     "Fit Spark's Word2Vec to the training sessions and write its served form; the path of the `SavedModel` comes back."
     import numpy as np
     from pyspark.ml.feature import Word2Vec
 
-    from rgg_shared import models, networks
+    from rgg_shared import networks
 
     catalogue, train, rows, rate = training_data(spark, examples)
     fit = Word2Vec(inputCol="item_ids", vectorSize=width, windowSize=window, maxIter=iterations, stepSize=learning_rate, minCount=1, seed=seed)
@@ -226,4 +242,4 @@ def train_word2vec(
     vectors[learnt["row"]] = np.stack(learnt["vector"].map(lambda v: v.toArray()))
     vectors /= np.maximum(1e-9, np.linalg.norm(vectors, axis=1, keepdims=True))
     model = networks.VectorModel(vectors, rate)
-    return models.save(models.Served(catalogue, model, vectors, top_k), f"{folder}/model")
+    return _save(examples, catalogue, model, vectors, folder, top_k, index)

@@ -55,6 +55,8 @@ def test_a_logged_model_has_the_signature_and_no_pickle(logged, tracking, small_
     import mlflow
 
     model = mlflow.pyfunc.load_model(f"runs:/{logged[0]}/model")
+    assert model.metadata.metadata["index"]["kind"] == "exact"
+    assert registry.connect().get_run(logged[0]).data.metrics["index_recall"] == 1
     assert model.metadata.get_input_schema().input_names() == ["item_ids", "event_types"]
     sessions = pd.DataFrame({"item_ids": [["item-3"]], "event_types": [["view"]]})
     assert model.predict(sessions).item_ids[0] == models.load(small_model).predict(sessions).item_ids[0]

@@ -57,7 +57,7 @@ def test_the_udf_answers_as_the_model_does(spark, small_model):
 def test_two_models_in_one_session_are_kept_apart(spark, small_model, tmp_path):
     other = models.Recommender(small_model)  # the same weights, with the vectors of the candidates turned round
     loaded = models.tf.saved_model.load(small_model)
-    loaded.vectors.assign(-loaded.vectors)
+    loaded.index.vectors.assign(-loaded.index.vectors)
     models.tf.saved_model.save(loaded, str(tmp_path / "other"), signatures=loaded.signatures)
     udfs = [score.recommend_udf(spark, path, 3) for path in (small_model, str(tmp_path / "other"))]
     row = frame_of(spark).where("session_id = 's1'").select(*(u("item_ids", "event_types").item_ids for u in udfs)).first()
