@@ -193,7 +193,7 @@ def draw(
     axes.set(title=f"{best} finds the next item among 20 in {frame.loc[best, 'recall_20']:.0%} of the cases", xlabel="")
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.12)
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
 
 
 def plot(measured: dict[str, dict[str, float]]):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RANGES', 'ALL', 'AMONG_ALL', 'in_ranges', 'commonest', 'session_values', 'item_values', 'sliced', 'known_and_new',
-           'evaluation', 'in_order', 'measured', 'with_intervals', 'draw_slice', 'plot']
+           'evaluation', 'in_order', 'measured', 'plain', 'with_intervals', 'draw_slice', 'plot']
 
 # %% ../notebooks/library/07b_report.ipynb #ff3f88b4
 import pandas as pd
@@ -122,6 +122,11 @@ def measured(
     "The headline by method: the metrics with their intervals, and what else was measured."
     rows = evaluation[evaluation["slice"] == ALL].set_index("method").drop(columns=["slice", "value"])
     return {method: row.dropna().to_dict() for method, row in rows.iterrows()}
+
+
+def plain(measured: dict[str, float], prefix: str = "") -> dict[str, float]:
+    "A method's metrics without the ends of their intervals, their names after `prefix`."
+    return {f"{prefix}{name}": value for name, value in measured.items() if not name.endswith(("_low", "_high"))}
 
 
 def with_intervals(

@@ -79,6 +79,12 @@ def test_a_group_of_one_session_has_an_interval_of_its_one_value(spark):
     got = intervals.intervals(intervals.replicates(rows, number=50)).loc["m"]
     assert got["positions"] == 2 and got[["recall_20", "recall_20_low", "recall_20_high"]].tolist() == [0.5] * 3
 
+# %% ../notebooks/library/07a_intervals.ipynb #04886681
+def test_methods_without_a_position_have_metrics_of_zero(spark):
+    nothing = spark.createDataFrame([], "method string, session_id string, rank int")
+    got = intervals.by_method(intervals.replicates(nothing, number=50), ["gru", "markov"])
+    assert list(got) == ["gru", "markov"] and set(got["gru"].values()) == {0.0} and "recall_20_low" in got["markov"]
+
 # %% ../notebooks/library/07a_intervals.ipynb #0b941870
 def test_the_difference_is_that_of_numpys_bootstrap_on_the_same_sessions(sessions, drawn):
     between = by_numpy(sessions, "good") - by_numpy(sessions, "other")  # the same seed, so the same sessions

@@ -91,6 +91,7 @@ def test_the_headline_is_what_the_gate_reads(found):
     assert list(got) == ["m", "better", "mute"] and got["mute"]["positions"] == got["mute"]["recall_20"] == 0
     assert got["better"]["recall_20"] == 1 and got["better"]["coverage_20"] == 0.5 and "coverage_20" not in got["m"]
     assert report.with_intervals(got, ("recall_20",)).loc["better", "recall@20"] == "1.000 (1.000–1.000)"
+    assert report.plain({"recall_20": 1.0, "recall_20_low": 0.9, "recall_20_high": 1.0}, "test_") == {"test_recall_20": 1.0}
 
 # %% ../notebooks/library/07b_report.ipynb #e8171233
 def test_the_picture_has_a_field_for_each_slice(found):
