@@ -6,10 +6,11 @@
 __all__ = ['WAIT', 'Slot', 'attend', 'life', 'connected', 'listen', 'main', 'Slots', 'run_on_slots', 'at', 'marks',
            'plot_parallel', 'plot_history']
 
-# %% ../notebooks/library/06b_search.ipynb #0364f858
+# %% ../notebooks/library/06b_search.ipynb #5c4be579
 import math
 import os
 import queue
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ from .runtime import use_keras_2
 from .study import Study, begun, distributions, named, parsed, run_here, told  # noqa: F401
 from .worker import follow_supervisor
 
-# %% ../notebooks/library/06b_search.ipynb #87f21260
+# %% ../notebooks/library/06b_search.ipynb #441e38a8
 class Slot(NamedTuple):
     "What a Spark task of a search needs to know; it travels with it."
     address: tuple[str, int]  # of the driver's hub
@@ -42,36 +43,35 @@ def attend(slot: Slot):
     def run(ranks):
         use_keras_2()
         for rank in ranks:
-            with tempfile.TemporaryDirectory(prefix="rgg-search-", ignore_cleanup_errors=True) as scratch:
-                own = {"TMPDIR": scratch, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-                own |= dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"), str(slot.threads))
-                while code := life(slot, rank, os.environ | own, f"{scratch}/log"):
-                    print(f"The process of slot {rank} ended with {code}.", file=sys.stderr)
+            while code := life(slot, rank):
+                print(f"The process of slot {rank} ended with {code}.", file=sys.stderr)
 
     return run
 
 
-def life(slot: Slot, rank: int, environment: dict, log: str) -> int:
+def life(slot: Slot, rank: int) -> int:
     "Start the process and wait for its end; raises `RuntimeError` with its words where it does not come to train."
     begun = time.monotonic()
-    with open(log, "wb") as output:  # a session of its own, so that Ctrl-C reaches the driver alone
-        child = subprocess.Popen([sys.executable, "-m", "rgg_shared.search"], stdin=subprocess.PIPE, stdout=output,
-                                 stderr=subprocess.STDOUT, env=environment, start_new_session=True)
-    try:
-        with suppress(BrokenPipeError):
-            cloudpickle.dump((tuple(slot), rank), child.stdin)
-            child.stdin.flush()
-        code = child.wait()
-    finally:
-        child.kill()
-        child.wait()
-        child.stdin.close()
-    if code > 0 and time.monotonic() - begun < 10:  # an error of the program or its surroundings, and no end of it to be seen
-        with open(log, errors="replace") as output:
-            raise RuntimeError(f"The process of a search's slot ended with {code}: {output.read()[-2000:]}")
+    with tempfile.TemporaryDirectory(prefix="rgg-search-", ignore_cleanup_errors=True) as scratch, tempfile.TemporaryFile() as output:
+        own = {"TMPDIR": scratch, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        own |= dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"), str(slot.threads))
+        child = subprocess.Popen([sys.executable, "-m", "rgg_shared.search"], stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT,
+                                 env=os.environ | own, start_new_session=True)  # so that Ctrl-C reaches the driver alone
+        try:
+            with suppress(BrokenPipeError):
+                cloudpickle.dump((tuple(slot), rank, scratch), child.stdin)
+                child.stdin.flush()
+            code = child.wait()
+        finally:
+            child.kill()
+            child.wait()
+            child.stdin.close()
+        if code > 0 and time.monotonic() - begun < 10:  # an error of the program or its surroundings, and no end of it to be seen
+            output.seek(0)
+            raise RuntimeError(f"The process of a search's slot ended with {code}: {output.read()[-2000:].decode(errors='replace')}")
     return code
 
-# %% ../notebooks/library/06b_search.ipynb #b1c82c27
+# %% ../notebooks/library/06b_search.ipynb #6b88b002
 def connected(slot: Slot, rank: int) -> Line:
     "The process's line to the driver, on which it may wait for as long as a trial takes; raises `OSError` where the driver is gone."
     line = Line(slot.address, slot.key, rank)
@@ -79,28 +79,30 @@ def connected(slot: Slot, rank: int) -> Line:
     return line
 
 
-def listen(line: Line, answers: queue.Queue):
-    "Take the driver's answers, and end this process when it says so, or is gone."
-    try:
-        while True:
+def listen(line: Line, answers: queue.Queue, scratch: str):
+    "Take the driver's answers; when it says stop, or is gone, end this process in the middle of what it does, and leave no files."
+    code = 75  # the task, if it is there, starts a new process, which finds out whether the driver is
+    with suppress(EOFError, OSError):
+        while code:
             for message in line.messages():
                 if message["kind"] == "stop":
-                    os._exit(0)
-                answers.put(message)
-    except (EOFError, OSError):
-        os._exit(75)  # the task starts a new process, which finds out whether the driver is there
+                    code = 0
+                else:
+                    answers.put(message)
+    shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(code)
 
 
 def main():
     "Train trials, as the child of a Spark task, until the driver wants no more or is gone."
-    slot, rank = cloudpickle.load(sys.stdin.buffer)
+    slot, rank, scratch = cloudpickle.load(sys.stdin.buffer)
     threading.Thread(target=follow_supervisor, args=(sys.stdin.buffer, threading.Event()), daemon=True).start()
     try:
         slot = Slot(*slot)
         line, answers = connected(slot, rank), queue.Queue()
     except OSError:
         return
-    threading.Thread(target=listen, args=(line, answers), daemon=True).start()
+    threading.Thread(target=listen, args=(line, answers, scratch), daemon=True).start()
     tell = lambda kind, **facts: (line.tell(kind, **facts), answers.get())[1]
     objective, _ = cloudpickle.loads(slot.program)
     trial = tell("ready")
@@ -196,7 +198,7 @@ def run_on_slots(study: Study, objective, spark, num_slots: int):
     finally:
         slots.end()
 
-# %% ../notebooks/library/06b_search.ipynb #c23c85dd
+# %% ../notebooks/library/06b_search.ipynb #07aac0c2
 def at(distribution, value) -> float:
     "Where a value is on its axis, from 0 to 1."
     if hasattr(distribution, "choices"):
@@ -222,8 +224,8 @@ def plot_parallel(study: Study):
     import matplotlib.pyplot as plt
     from matplotlib.cm import ScalarMappable
 
-    trials = [t for t in study.optuna.trials if t.state.name in ("COMPLETE", "PRUNED") and t.user_attrs["values"]]
-    value = {t.number: max(t.user_attrs["values"].values()) for t in trials}
+    trials = [t for t in study.optuna.trials if t.state.name in ("COMPLETE", "PRUNED")]
+    value = {t.number: t.user_attrs["best"] for t in trials}
     best, names = study.best(), list(study.space)
     complete = sorted((t for t in trials if t.state.name == "COMPLETE"), key=lambda t: value[t.number])
     low, high = min(value.values()), max(value.values())
@@ -252,8 +254,8 @@ def plot_history(study: Study):
     import matplotlib.pyplot as plt
     import numpy as np
 
-    trials = [t for t in study.optuna.trials if t.state.name in ("COMPLETE", "PRUNED") and t.user_attrs["values"]]
-    value = lambda t: max(t.user_attrs["values"].values())
+    trials = [t for t in study.optuna.trials if t.state.name in ("COMPLETE", "PRUNED")]
+    value = lambda t: t.user_attrs["best"]
     figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
     for state, colour in (("COMPLETE", "#3a6ea5"), ("PRUNED", "#cccccc")):
         own = [t for t in trials if t.state.name == state]

@@ -58,30 +58,42 @@ def hill(params, report):
 def states(found):
     return [run.info.status for run in found.runs()]
 
-# %% ../notebooks/library/06a_study.ipynb #0cb11596
+# %% ../notebooks/library/06a_study.ipynb #f16e1a05
 def test_trials_are_nested_runs_and_the_unpromising_are_pruned(client, capsys):
     found = new_study(client, "nested", trials=16, first={"x": 0.9, "width": 8, "shortcut": False})
     study.run_here(found, hill)
     runs = found.runs()
     assert len(runs) == 16 and {"FINISHED", "KILLED"} == set(states(found)), "complete and pruned"
     assert runs[0].data.params == {"x": "0.9", "width": "8", "shortcut": "False"} and runs[0].data.metrics["height"] == pytest.approx(1.6)
-    assert abs(found.best().params["x"] - 0.3) < 0.15 and found.best().value == max(float(v) for v in found.table()["value"])
+    assert abs(found.best().params["x"] - 0.3) < 0.15 and found.best().value == found.table()["value"].max()
     assert found.counts() == {"complete": states(found).count("FINISHED"), "pruned": states(found).count("KILLED"), "failed": 0}
     pruned = next(run for run in runs if run.info.status == "KILLED")
     assert 1 <= len(client.get_metric_history(pruned.info.run_id, "loss")) < 4
     assert "trial 0 (1 of 16): height 1.6" not in capsys.readouterr().err
 
 
+def test_trials_are_compared_after_the_same_share_of_their_epochs(client):
+    found = new_study(client, "shares", trials=3)
+    at = {}
+    for epochs in (4, 5, 6, 10, 1):
+        found.wanted += 1
+        trial = found.ask()
+        for epoch in range(1, epochs + 1):
+            found.report(trial, epoch, epochs, {"height": epoch / epochs})
+        at[epochs] = trial.user_attrs["values"]
+    assert at.pop(1) == {"4": 1.0}
+    assert all(values == pytest.approx({"1": 0.25, "2": 0.5, "3": 0.75, "4": 1.0}) for values in at.values())
+
+
 def test_a_search_goes_on_where_it_was(client):
-    before = new_study(client, "hill", trials=6)
+    before = new_study(client, "hill", trials=10)
     study.run_here(before, hill)
-    half = before.ask()
-    assert half is None, "there have been enough"
-    more = new_study(client, "hill", trials=8)
-    assert [(t.params, t.state, t.value, t.intermediate_values) for t in more.optuna.trials] == [
-        (t.params, t.state, t.value, t.intermediate_values) for t in before.optuna.trials]
+    assert before.ask() is None, "there have been enough"
+    more = new_study(client, "hill", trials=12)
+    known = lambda found: [(t.params, t.state, t.value, t.intermediate_values, t.system_attrs) for t in found.optuna.trials]
+    assert known(more) == known(before) and {"PRUNED", "COMPLETE"} == {t.state.name for t in more.optuna.trials}
     study.run_here(more, hill)
-    assert len(more.runs()) == 8
+    assert len(more.runs()) == 12
     with pytest.raises(UserError, match="was begun with another space, so its trials cannot be compared"):
         study.begun(client, more.experiment, "hill", {"space": {"x": [1.0]}})
 
