@@ -59,9 +59,9 @@ class Hub:
         finally:
             self.inbox.put((rank, {"kind": "gone"}))
 
-    def tell(self, kind: str, **facts):
-        "Send a message to every worker that is still there."
-        for connection in list(self.lines.values()):
+    def tell(self, kind: str, to: int | None = None, **facts):
+        "Send a message to every worker that is still there, or to that of rank `to`."
+        for connection in [line for rank, line in list(self.lines.items()) if to in (None, rank)]:
             with suppress(OSError):
                 connection.sendall(json.dumps({"kind": kind} | facts).encode() + b"\n")
 

@@ -382,14 +382,17 @@ def worth_another(failure: Failure, progressed: bool, before: Failure | None) ->
 
 # %% ../notebooks/library/05h_distributed.ipynb #5878dcda
 @contextmanager
-def alone_in(folder: str):
+def alone_in(
+    folder: str,
+    parameter: str = "run_id",  # that names the directory
+):
     "Hold the directory of a run; raises `UserError` while another process does."
     Path(folder).mkdir(parents=True, exist_ok=True)
     with open(f"{folder}/.lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"Another process is training in {folder}: wait for it, or choose another run_id.") from None
+            raise UserError(f"Another process is training in {folder}: wait for it, or choose another {parameter}.") from None
         except OSError:
             pass  # a file system without locks
         yield

@@ -47,24 +47,27 @@ def fit(
     validation,  # `tf.data.Dataset`, or None
     epochs: int,
     steps: int,  # batches an epoch
+    on_epoch=None,  # called after each epoch with its number, from 0, and its metrics; what it raises ends the training
 ) -> dict[str, list[float]]:
     "Train, keep the best weights in `<run_dir()>/best`, and give the metrics by epoch."
     import tensorflow as tf
 
     best = tf.keras.callbacks.ModelCheckpoint(f"{run_dir()}/best", save_weights_only=True, save_best_only=validation is not None,
                                               monitor="val_mrr_20", mode="max")
-    history = model.fit(training, validation_data=validation, epochs=epochs, steps_per_epoch=steps, callbacks=[best], verbose=0)
+    callbacks = [best, tf.keras.callbacks.LambdaCallback(on_epoch_end=on_epoch)]
+    history = model.fit(training, validation_data=validation, epochs=epochs, steps_per_epoch=steps, callbacks=callbacks, verbose=0)
     return {name: [float(v) for v in values] for name, values in history.history.items()}
 
 # %% ../notebooks/library/06_train.ipynb #cef84bb6
 def train_session_gru(
     examples: str,  # what `features.write_examples` left
     config: dict,  # the fields of `networks.SessionGRUConfig`
-    epochs: int = 8,
+    epochs: int = 6,
     batch_size: int = 128,  # sessions of all workers together
     learning_rate: float = 0.004,  # of Adam at the beginning; it falls by a cosine to a twentieth
     max_len: int = 50,  # newest events of a session
     seed: int = 1,
+    on_epoch=None,  # as in `fit`
 ) -> dict[str, list[float]]:
     "Train a `SessionGRU`; the metrics by epoch come back, the best weights are in `<run_dir()>/best`."
     import tensorflow as tf
@@ -82,7 +85,7 @@ def train_session_gru(
     validation = None
     if os.path.exists(f"{examples}/valid"):
         validation = batches(f"{examples}/valid", catalogue, batch_size, training=False, max_len=max_len)
-    return fit(model, training, validation, epochs, steps)
+    return fit(model, training, validation, epochs, steps, on_epoch)
 
 # %% ../notebooks/library/06_train.ipynb #a56c2f99
 def calibrate_intent(

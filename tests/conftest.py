@@ -64,6 +64,17 @@ def small_model(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def client(tmp_path_factory):
+    "An MLflow client with a database of its own, and the experiment `search` in it."
+    import mlflow
+
+    folder = tmp_path_factory.mktemp("mlflow")
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    client.create_experiment("search", (folder / "artifacts").as_uri())
+    return client
+
+
+@pytest.fixture(scope="session")
 def bucket():
     "An S3 bucket in this process, which the environment points to."
     boto3, server = pytest.importorskip("boto3"), pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)

@@ -22,6 +22,8 @@ def test_messages_go_both_ways_and_hanging_up_is_seen(hub):
     assert hub.inbox.get(timeout=5) == (1, {"kind": "log", "text": "é" * 100_000})
     lines[0].tell("beat")
     assert hub.inbox.get(timeout=5) == (0, {"kind": "beat"})
+    hub.tell("go", to=1)
+    assert lines[1].messages() == [{"kind": "go"}]
     hub.tell("stop", why="enough")
     assert [line.messages() for line in lines] == [[{"kind": "stop", "why": "enough"}]] * 2
     lines[0].close()

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from rgg_shared import jobs, registry
-from rgg_shared.runtime import Lake
+from rgg_shared.runtime import Lake, project_root
 
 SMALL = ["days=6", "sessions_per_day=700", "epochs=4", "batch_size=64", "learning_rate=0.008", "min_count=2", "top_k=5"]
 
@@ -103,8 +103,8 @@ def test_running_stages_again_does_not_grow_the_lake(shop):
     assert files(data) == before
 
 
-def test_exploring_testing_and_streaming_work_on_the_same_lake(shop, lake):
-    given = {"explore": [], "ab_test": ["-p", "visits=1500"], "realtime": []}
+def test_exploring_testing_streaming_and_searching_work_on_the_same_lake(shop, lake):
+    given = {"explore": [], "ab_test": ["-p", "visits=1500"], "realtime": [], "weekly_search": ["-p", "trials=2"]}
     with ThreadPoolExecutor(len(given)) as pool:
         runs = dict(zip(given, pool.map(lambda job: rgg(shop[0], "run", job, *given[job]), given)))
     assert all(done.returncode == 0 for done in runs.values()), [done.stdout[-2000:] for done in runs.values()]
@@ -113,6 +113,14 @@ def test_exploring_testing_and_streaming_work_on_the_same_lake(shop, lake):
     outputs = [output for cell in explored.cells for output in cell.get("outputs", [])]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
     assert lake.read("live_recommendations").count() > 0
+    values = jobs.load_run(next((shop[0] / "runs").glob("*-weekly_search-*")).name).tasks["search"]["values"]
+    settings = json.loads((project_root() / "jobs.json").read_text())["resources"]["jobs"]["nightly"]
+    assert values["best"] and values["best"].keys() <= {p["name"] for p in settings["parameters"]}, "the job takes what is printed"
+    client, parent = registry.connect(), values["search_run_id"]
+    trials = client.search_runs([client.get_run(parent).info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
+    assert [trial.info.status for trial in trials] == ["FINISHED"] * 2 and client.get_run(parent).info.status == "FINISHED"
+    assert all(len(client.get_metric_history(t.info.run_id, "val_mrr_20")) == int(t.data.params["epochs"]) for t in trials)
+    assert {"parallel_coordinates.png", "history.png", "best.json"} <= {f.path for f in client.list_artifacts(parent)}
 
 
 def test_bad_input_ends_with_a_sentence_and_leaves_the_lake(shop, tmp_path):
