@@ -5,22 +5,60 @@
 
 The peer is the same network with the same number of drawn negatives, trained as TFRS's documentation has it:
 `tfrs.tasks.Retrieval`, for which a batch's targets are each other's negatives too, and Keras's Adam. Both read the same
-examples: the simulated shop with 4,300 new items a day, or those of an earlier run (--data). Each training has a process of
-its own. With --items, some steps over a made-up catalogue, and the most memory that the process has taken.
+examples, made-up sessions of five events in the mean: three in four go on to one of the item's 16 followers, which differ in
+weight, the others to any item by its popularity (Zipf). With --data, the examples of an earlier run. Each training has a
+process of its own. With --items, some steps over a made-up catalogue, and the most memory that the process has taken.
 """
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from statistics import median
 
 import numpy as np
-import training
-from training import median, table
+from training import table
 
 NEGATIVES, WIDTH, BATCH = 2048, 100, 512
+
+
+def made_up_sessions(random, items: int, sessions: int) -> list[list[int]]:
+    "Walks over the items, 2 to 20 events each."
+    popularity = 1 / np.arange(1, items + 1) ** 0.8
+    edges = np.cumsum(popularity / popularity.sum())
+    anywhere = lambda n: np.minimum(np.searchsorted(edges, random.random(n)), items - 1)
+    followers, weights = anywhere((items, 16)), np.cumsum(0.8 ** np.arange(16) / sum(0.8 ** np.arange(16)))
+    walk = [anywhere(sessions)]
+    for _ in range(19):
+        follower = followers[walk[-1], np.minimum(np.searchsorted(weights, random.random(sessions)), 15)]
+        walk.append(np.where(random.random(sessions) < 0.75, follower, anywhere(sessions)))
+    lengths = np.minimum(1 + random.geometric(1 / 4, sessions), 20)
+    return [row[:n].tolist() for row, n in zip(np.stack(walk, axis=1), lengths)]
+
+
+def make_examples(folder: str, items: int = 43_000, sessions: int = 180_000) -> str:
+    "Examples of made-up sessions for training and validation, with their catalogue; the path comes back."
+    import pandas as pd
+
+    from rgg_shared import tfrecord
+    from rgg_shared.runtime import get_spark
+
+    spark, random = get_spark("benchmark"), np.random.default_rng(1)
+    walks = made_up_sessions(random, items, sessions + sessions // 20)
+    for split, part in {"train": walks[:sessions], "valid": walks[sessions:]}.items():
+        frame = pd.DataFrame({"item_ids": [[f"item-{i}" for i in walk] for walk in part]})
+        frame["event_types"] = [["view"] * len(walk) for walk in part]
+        tfrecord.save(spark.createDataFrame(frame).repartition(4), f"{folder}/{split}", "overwrite", {"split": split})
+    counts = np.bincount(np.concatenate(walks[:sessions]), minlength=items)
+    order = np.argsort(-counts, kind="stable")
+    catalogue = pd.DataFrame({"row": np.arange(2, items + 2), "item_id": [f"item-{i}" for i in order], "count": counts[order]})
+    catalogue["features"], catalogue["on_sale"] = [[]] * items, True
+    spark.createDataFrame(catalogue, "row int, item_id string, count long, features array<int>, on_sale boolean").coalesce(1).write.parquet(
+        f"{folder}/catalogue")
+    spark.stop()
+    return folder
 
 
 def as_tfrs_has_it(networks):
@@ -59,8 +97,7 @@ def train_one(who: str, examples: str, epochs: int) -> dict:
     falling = tf.keras.optimizers.schedules.CosineDecay(0.004, epochs * steps, alpha=0.05)
     model.compile(optimizer=(tables.LazyAdam if who == "ours" else tf.keras.optimizers.Adam)(falling))
     data, valid = train.batches(f"{examples}/train", catalogue, BATCH, 1), train.batches(f"{examples}/valid", catalogue, 256, training=False)
-    targets = int(counts.sum())  # each training view but a session's first is one
-    targets -= steps * BATCH
+    targets = int(counts.sum()) - tfrecord.Contract.load(f"{examples}/train").rows  # each training view but a session's first
     model.fit(data, steps_per_epoch=5, epochs=1, verbose=0)  # what is only slow the first time
     for weight, start in zip(model.trainable_variables, Model(catalogue, model.config).trainable_variables):
         weight.assign(start)
@@ -128,7 +165,7 @@ def compare(examples: str, epochs: int, rounds: int):
 
 if __name__ == "__main__":
     it = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    it.add_argument("--data", default="", help="the folder of examples; default: a shop with a large catalogue, made anew")
+    it.add_argument("--data", default="", help="the folder of examples; default: made-up sessions")
     it.add_argument("--epochs", type=int, default=3)
     it.add_argument("--rounds", type=int, default=2)
     it.add_argument("--items", type=int, default=0, help="only steps over a made-up catalogue of so many items")
@@ -139,5 +176,5 @@ if __name__ == "__main__":
         table(["items × width", "ms a step", "seconds for all candidate vectors", "most memory, GiB"],
               [[f"{given.items:,} × {given.width}", f"{got['step']:.0f}", f"{got['vectors']:.0f}", f"{got['memory']:.1f}"]])
     else:
-        large = {"items_per_day": 4300, "sessions_per_day": 13_000}
-        compare(given.data or training.make_examples(large), given.epochs, given.rounds)
+        with tempfile.TemporaryDirectory(prefix="rgg-throughput-") as folder:
+            compare(given.data or make_examples(folder), given.epochs, given.rounds)

@@ -164,13 +164,12 @@ def kills(examples: str, folder: str, number: int) -> list[list[str]]:
     ]
 
 
-def make_examples(shop: dict | None = None) -> str:
-    "The demo's examples, in a temporary lake; `shop` holds other parameters of the job."
+def make_examples() -> str:
+    "The demo's examples, in a temporary lake."
     os.environ["RGG_DATA"] = tempfile.mkdtemp(prefix="rgg-training-")
-    given = [word for name, value in (shop or {}).items() for word in ("-p", f"{name}={value}")]
     for task in ("simulate", "ingest", "featurize"):
-        subprocess.run([sys.executable, "-c", "from rgg_shared.jobs import main; main()", "run", "nightly", "--task", task, *given],
-                       check=True, stdout=sys.stderr)
+        subprocess.run([sys.executable, "-c", "from rgg_shared.jobs import main; main()", "run", "nightly", "--task", task], check=True,
+                       stdout=sys.stderr)
     return f"{os.environ['RGG_DATA']}/lake/examples"
 
 

@@ -238,17 +238,19 @@ class Recommender:
         self.path, page = str(path), json.loads(Path(path, NEIGHBOURS).read_text())
         arrays, items = (dict(np.load(f"{path}/{name}.npz", allow_pickle=False)) for name in ("model", "catalogue"))
         self.ids, self.known, self.top_k, self.purchase_rate = items["ids"], int(items["known"]), page["top_k"], page["purchase_rate"]
-        self.candidates = np.flatnonzero(items["on_sale"])
+        self.on_sale = items["on_sale"]
+        self.candidates = np.flatnonzero(self.on_sale)
         self.number = {item: row for row, item in enumerate(self.ids.tolist())}
         self.model = KINDS[page["kind"]](page["settings"], arrays, len(self.ids))
 
-    def encode(self, item_ids, event_types=None):
-        "The rows of the vocabulary in a session, int32; with `event_types`, also which of them are views."
-        rows = np.array([self.number.get(item, UNKNOWN) for item in list(item_ids)[-MAX_EVENTS:]], np.int32)
-        known = (rows > UNKNOWN) & (rows < self.known)
-        if event_types is None:
-            return rows[known]
-        return rows[known], np.array([kind == "view" for kind in list(event_types)[-MAX_EVENTS:]], bool)[known]
+    def rows(self, item_ids) -> np.ndarray:
+        "The row of each event's item, int32."
+        return np.array([self.number.get(item, UNKNOWN) for item in list(item_ids)[-MAX_EVENTS:]], np.int32)
+
+    def encode(self, item_ids) -> np.ndarray:
+        "The rows of the vocabulary in a session, int32."
+        rows = self.rows(item_ids)
+        return rows[(rows > UNKNOWN) & (rows < self.known)]
 
     def scores(self, rows: np.ndarray) -> np.ndarray:
         "The score of every row of the catalogue after a session, float32."
@@ -275,14 +277,25 @@ class Recommender:
             found.append((self.ids[self.candidates[best]].tolist(), own[best].astype(float).tolist(), self.purchase_rate))
         return pd.DataFrame(found, columns=["item_ids", "scores", "purchase_intent"], index=frame.index)
 
-    def ranks(self, frame) -> list[np.ndarray]:
-        "For each session the ranks of its next viewed items, positions without one left out."
+    def event_ranks(
+        self,
+        frame,  # pandas, as for `predict`
+        among: str = "vocabulary",  # or candidates: the items on sale
+    ) -> list[np.ndarray]:
+        "For each session the rank of every event's item after the events before it, int32 [events], 0 where none is predicted."
+        everything = {"vocabulary": slice(UNKNOWN + 1, self.known), "candidates": self.candidates}[among]
         found = []
         for items, types in zip(frame["item_ids"], frame["event_types"]):
-            (rows, views), ranks = self.encode(items, types), []
-            for at in range(1, len(rows)):
-                if views[at]:
-                    scores = self.scores(rows[:at])[UNKNOWN + 1 : self.known]
-                    ranks.append(np.count_nonzero(scores >= scores[rows[at] - UNKNOWN - 1]))
-            found.append(np.array(ranks, np.int32))
+            rows, ranks, cut = self.rows(items), np.zeros(len(items), np.int32), max(0, len(items) - MAX_EVENTS)
+            known = (rows > UNKNOWN) & (rows < self.known)
+            target = self.on_sale[rows] if among == "candidates" else known & (known.cumsum() > 1)
+            for at in np.flatnonzero(target & (np.asarray(types)[cut:] == "view")):
+                if at > 0:
+                    scores = self.scores(rows[:at][known[:at]])
+                    ranks[cut + at] = np.count_nonzero(scores[everything] >= scores[rows[at]])
+            found.append(ranks)
         return found
+
+    def ranks(self, frame) -> list[np.ndarray]:
+        "For each session the ranks of its next viewed items among the vocabulary, positions without one left out."
+        return [row[row > 0] for row in self.event_ranks(frame)]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
-from rgg_shared import evaluate, models
+from rgg_shared import evaluate, features, models
 
 
 def test_metrics_of_hand_computed_ranks(spark):
@@ -41,10 +41,34 @@ def vocabulary(spark):
     return spark.createDataFrame([("a", 3), ("b", 2), ("c", 2)], "item_id string, count long")
 
 
-def test_pairs_skip_unknown_items_and_purchases(spark, vocabulary):
-    rows = [("s", ["a", "new", "b", "b", "c"], ["view", "view", "view", "purchase", "view"]), ("one", ["a"], ["view"])]
-    got = evaluate.pairs(examples_of(spark, rows), vocabulary).collect()
-    assert sorted((r.item_id, r.target) for r in got) == [("a", "b"), ("b", "c")]
+@pytest.fixture(scope="module")
+def found(spark, vocabulary):
+    "The pairs of four sessions, by session."
+    sessions = {"bought": ["a", "b", "b", "c"], "unknown": ["a", "new", "b", "new"], "single": ["a"], "one known": ["new", "a", "new"]}
+    types = {"bought": ["view", "view", "purchase", "view"]}
+    rows = [(name, items, types.get(name, ["view"] * len(items))) for name, items in sessions.items()]
+    pairs = evaluate.pairs(examples_of(spark, rows), vocabulary).collect()
+    return {name: sorted((r["at"], r.item_id, r.target) for r in pairs if r.session_id == name) for name in sessions}
+
+
+def test_the_target_is_the_next_item_if_it_is_viewed(found):
+    assert found["bought"] == [(1, "a", "b"), (3, "b", "c")]
+
+
+def test_unknown_items_are_taken_out_as_inputs_and_as_targets(found):
+    assert found["unknown"] == [(2, "a", "b")]
+
+
+def test_a_session_with_one_known_event_has_no_position(found):
+    assert found["single"] == found["one known"] == []
+
+# %% ../notebooks/library/07_evaluate.ipynb #ffcbf08d
+def test_the_sessions_that_end_last_are_held_out_whole(spark):
+    ends = {"early": "2026-03-09 23:59", "at the instant": "2026-03-10 00:00", "across": "2026-03-10 00:01", "newest": "2026-03-11 00:00"}
+    sessions = spark.createDataFrame(list(ends.items()), "session_id string, ended_at string").withColumn("ended_at", F.to_timestamp("ended_at"))
+    split = features.split_times(sessions, valid_days=0, test_days=1)
+    got = {r.session_id: r.split for r in features.with_split(sessions, split).collect()}
+    assert got == {"early": "train", "at the instant": "train", "across": "test", "newest": "test"}
 
 # %% ../notebooks/library/07_evaluate.ipynb #0d3bdaf9
 def test_popularity_breaks_ties_against_itself(spark, vocabulary):
@@ -74,13 +98,51 @@ def test_a_models_ranks_in_spark_are_those_of_the_model(spark, small_model):
     rows = [(f"s{n}", [f"item-{(n + i) % 9 + 1}" for i in range(2 + n % 3)], ["view"] * (2 + n % 3)) for n in range(12)]
     here = models.load(small_model).ranks(pd.DataFrame(rows, columns=["session_id", "item_ids", "event_types"]))
     there = evaluate.model_ranks(examples_of(spark, rows), small_model).collect()
-    assert sorted((f"s{n}", int(r)) for n, ranks in enumerate(here) for r in ranks) == sorted(map(tuple, there))
-    assert len(there) > 12
+    assert sorted((f"s{n}", int(r)) for n, ranks in enumerate(here) for r in ranks) == sorted((r.session_id, r["rank"]) for r in there)
+    assert len(there) > 12 and all(dict((r[0], r[1]) for r in rows)[r.session_id][r["at"]] == r.target for r in there)
+
+# %% ../notebooks/library/07_evaluate.ipynb #927cc3c1
+def test_models_and_baselines_have_the_same_positions(spark, small_model):
+    rows = [("s1", ["item-3", "nobody", "item-4", "item-4", "item-5"], ["view", "view", "view", "cart", "view"]),
+            ("s2", ["nobody", "item-1"], ["view"] * 2), ("s3", ["item-9", "item-9", "item-8"], ["view"] * 3)]
+    items = spark.createDataFrame([(f"item-{n}", 41 - n) for n in range(1, 41)], "item_id string, count long")
+    test = examples_of(spark, rows)
+    by_model, by_count = evaluate.model_ranks(test, small_model), evaluate.popularity_ranks(evaluate.pairs(test, items), items)
+    assert sorted(tuple(r)[:3] for r in by_model.collect()) == sorted(tuple(r)[:3] for r in by_count.collect())
+
+# %% ../notebooks/library/07_evaluate.ipynb #01c06d73
+def test_coverage_and_novelty_of_hand_computed_lists(spark):
+    items = [("a", 7, True), ("b", 3, True), ("c", 1, True), ("d", 0, True), ("old", 11, False)]  # 22 views, and one more each
+    catalogue = spark.createDataFrame(items, "item_id string, count long, on_sale boolean")
+    lists = [(["a", "b"],), (["a", "d"],), ([],)]
+    got = evaluate.list_metrics(spark.createDataFrame(lists, "recommended array<string>"), catalogue)
+    assert got["coverage_5"] == got["coverage_20"] == 3 / 4
+    bits = [math.log2(27 / 8)] * 2 + [math.log2(27 / 4), math.log2(27 / 1)]
+    assert got["novelty_20"] == pytest.approx(sum(bits) / 4)
+    cut = evaluate.list_metrics(spark.createDataFrame([(["a"] * 5 + ["b"],)], "recommended array<string>"), catalogue)
+    assert (cut["coverage_5"], cut["coverage_10"]) == (1 / 4, 2 / 4) and cut["novelty_5"] == pytest.approx(bits[0])
+
+# %% ../notebooks/library/07_evaluate.ipynb #f5c25aed
+def test_what_is_recommended_is_what_is_served(spark, small_model):
+    rows = [("s1", ["item-3", "item-4"], ["view", "purchase"]), ("s2", ["item-7", "nobody"], ["view", "view"])]
+    frame = pd.DataFrame(rows, columns=["session_id", "item_ids", "event_types"])
+    got = {r.session_id: r for r in evaluate.answers(examples_of(spark, rows), small_model).collect()}
+    assert [got[s].recommended for s in ("s1", "s2")] == models.load(small_model).predict(frame)["item_ids"].tolist()
+    assert got["s2"].ranks == [0, 0] and got["s1"].candidate_ranks == [0, 0] and got["s1"].event_types == ["view", "purchase"]
 
 # %% ../notebooks/library/07_evaluate.ipynb #c825a8a5
 def test_baselines_see_the_same_positions(spark, train, vocabulary):
     test = examples_of(spark, [("s", ["a", "b", "nobody", "c"], ["view"] * 4)])
-    got = evaluate.baselines(train, test, vocabulary)
-    assert {m["positions"] for m in got.values()} == {2.0}
-    frame = evaluate.table(got)
-    assert list(frame.index) == ["popularity", "popularity_last_day", "markov"] and frame.loc["markov", "recall@5"] == 1
+    rows = evaluate.side_by_side(evaluate.baseline_ranks(train, test, vocabulary)).collect()
+    by_method = {name: sorted((r["at"], r.target, r["rank"]) for r in rows if r.method == name) for name in {r.method for r in rows}}
+    assert by_method == {"popularity": [(1, "b", 3), (3, "c", 3)], "popularity_last_day": [(1, "b", 3), (3, "c", 2)],
+                         "markov": [(1, "b", 1), (3, "c", 1)]}
+
+# %% ../notebooks/library/07_evaluate.ipynb #f33d0516
+def test_bars_carry_their_values_and_intervals():
+    measured = {"markov": {"recall_20": 0.5, "mrr_20": 0.2}, "gru": {"recall_20": 0.75, "mrr_20": 0.25}}
+    within = {"recall_20_low": 0.4, "recall_20_high": 0.9, "mrr_20_low": 0.1, "mrr_20_high": 0.3}
+    for given, lines in ((measured, 0), ({name: m | within for name, m in measured.items()}, 2)):
+        axes = evaluate.plot(given).axes[0]
+        assert [t.get_text() for t in axes.texts] == ["0.750", "0.500", "0.250", "0.200"]
+        assert len(axes.collections) == lines and axes.get_title().startswith("gru finds the next item among 20 in 75%")

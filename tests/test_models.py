@@ -14,7 +14,7 @@ import pytest
 
 from rgg_shared import models
 from rgg_shared.catalogue import Catalogue
-from rgg_shared.networks import VectorModel
+from rgg_shared.networks import FactorModel, VectorModel
 from rgg_shared.runtime import UserError, ship
 
 # %% ../notebooks/library/05_models.ipynb #39ede205
@@ -81,6 +81,38 @@ def test_ranks_follow_the_protocol(saved):
     ranks = saved.ranks(frame)
     assert [len(r) for r in ranks] == [2, 1, 2, 0]
     assert ranks[0].tolist() == [1, 1] and ranks[1].tolist() == [1]
+    where = [np.flatnonzero(r).tolist() for r in saved.event_ranks(frame)]
+    assert where == [[1, 2], [2], [1, 3], []]  # of the target, in the session as it was given
+
+# %% ../notebooks/library/05_models.ipynb #0b17713b
+def test_candidate_ranks_are_the_places_on_the_served_list(saved):
+    views = ["a", "nobody", "new", "d", "new", "f"]  # new: on sale, without a click; f: known, no longer on sale
+    ranks = saved.event_ranks(sessions((views, ["view"] * 6), (["a", "new"], ["view", "cart"])), "candidates")
+    lists = [saved.predict(sessions((views[:n], ["view"] * n))).item_ids[0] for n in range(6)]
+    assert ranks[0].tolist() == [0, 0, *(lists[n].index(views[n]) + 1 if views[n] in lists[n] else 6 for n in (2, 3, 4)), 0]
+    assert ranks[1].tolist() == [0, 0]
+
+# %% ../notebooks/library/05_models.ipynb #654933fd
+def test_what_a_model_cannot_score_is_ranked_last(small_catalogue, tmp_path):
+    vectors = np.random.default_rng(1).normal(size=(9, 4)).astype(np.float32)
+    vectors[[0, 1, 8]] = 0  # new has no factors, so it scores 0: more than many another item
+    served = models.Served(small_catalogue, FactorModel(vectors, 5.0, 0.05, 0.1), vectors)
+    saved = models.Recommender(models.save(served, str(tmp_path / "model")))
+    ranks = saved.event_ranks(sessions(*((["a", item], ["view"] * 2) for item in "abcde"), (["a", "new"], ["view"] * 2)), "candidates")
+    assert sorted(r[1] for r in ranks) == [1, 2, 3, 4, 5, 6] and ranks[-1][1] == 6
+
+# %% ../notebooks/library/05_models.ipynb #2a4c0108
+def test_ranks_of_very_long_sessions_are_of_their_newest_events(saved):
+    frame = sessions((["a", "b", "c"] * 80, ["view"] * 240))
+    for among in ("vocabulary", "candidates"):
+        ranks = saved.event_ranks(frame, among)[0]
+        assert len(ranks) == 240 and np.flatnonzero(ranks).tolist() == list(range(240 - models.MAX_EVENTS + 1, 240))
+
+# %% ../notebooks/library/05_models.ipynb #7d9bba9f
+def test_a_model_without_candidate_ranks_is_named(saved, monkeypatch):
+    monkeypatch.setattr(saved, "signatures", {"ranks": saved.signatures["ranks"]})
+    with pytest.raises(UserError, match="train it again"):
+        saved.event_ranks(sessions((["a", "b"], ["view"] * 2)), "candidates")
 
 # %% ../notebooks/library/05_models.ipynb #1a25b85d
 def test_nothing_on_sale_is_refused(cycles_gru, small_catalogue):

@@ -140,6 +140,16 @@ def test_ranks_follow_the_protocol(saved):
     assert [len(r) for r in ranks] == [2, 1, 2, 0]
     scores = saved.scores(saved.encode(["a", "b"]))[2:8]
     assert ranks[0][1] == (scores >= scores[2]).sum()
+    where = [np.flatnonzero(r).tolist() for r in saved.event_ranks(frame)]
+    assert where == [[1, 2], [2], [1, 3], []]  # of the target, in the session as it was given
+
+
+def test_among_the_candidates_a_new_item_is_ranked_last(saved):
+    frame = sessions((["nobody", "a", "b", "new", "f"], ["view"] * 5), ([], []), (["a", "b", "c"] * 80, ["view"] * 240))
+    ranks = saved.event_ranks(frame, "candidates")
+    scores = saved.scores(saved.encode(["a"]))[saved.candidates]
+    assert ranks[0].tolist() == [0, ranks[0][1], (scores >= scores[1]).sum(), 6, 0] and ranks[0][1] > 0
+    assert ranks[1].tolist() == [] and np.flatnonzero(ranks[2]).tolist() == list(range(41, 240))
 
 
 def test_what_is_saved_holds_no_pickle(saved):

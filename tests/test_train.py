@@ -9,6 +9,7 @@ import pytest
 from rgg_shared import features, models, train
 from rgg_shared.catalogue import load_catalogue
 from rgg_shared.runtime import Lake, UserError
+from rgg_shared.tables import tf
 
 # %% ../notebooks/library/06_train.ipynb #2606f51a
 @pytest.fixture(scope="module")
@@ -39,6 +40,24 @@ def test_batches_hold_rows_and_events_and_keep_the_newest(examples):
     for short, full in zip(rows, whole):
         assert short[short > 0].tolist() == full[full > 0][-4:].tolist()
     assert set(rows.ravel()) == set(range(12)) - {1}
+
+# %% ../notebooks/library/06_train.ipynb #18730291
+def test_the_intent_is_calibrated_on_other_sessions(cycles_gru):
+    rows, events = np.tile([[5, 6, 7]], (400, 1)), np.ones((400, 3), int)
+    events[:100, 2] = 3  # the head, which has always seen these end with a purchase, is far too sure
+    sessions = tf.data.Dataset.from_tensor_slices((rows.astype(np.int32), events.astype(np.int32))).batch(128)
+    kept = [v.numpy() for v in cycles_gru.intent.variables]
+    before = cycles_gru.queries(rows[:1], events[:1])[1].numpy()[0]
+    factor, shift = train.calibrate_intent(cycles_gru, sessions)
+    after = cycles_gru.queries(rows[:1], events[:1])[1].numpy()[0]
+    for variable, value in zip(cycles_gru.intent.variables, kept):
+        variable.assign(value)
+    assert before[1] > 0.8 and abs(after[:2].mean() - 0.25) < 0.01 and np.isfinite([factor, shift]).all()
+
+
+def test_sessions_that_never_buy_calibrate_nothing(cycles_gru):
+    sessions = tf.data.Dataset.from_tensors((np.array([[5, 6, 7]], np.int32), np.ones((1, 3), np.int32)))
+    assert train.calibrate_intent(cycles_gru, sessions) == (1.0, 0.0)
 
 # %% ../notebooks/library/06_train.ipynb #7082eec9
 GRU = {"width": 16, "negatives": 32, "item_dropout": 0.0, "state_dropout": 0.0}
