@@ -131,8 +131,9 @@ def export(items: int, folder: str, kind: str) -> dict:
     path = models.save(models.Served(catalogue, model, models.item_vectors(model, catalogue), K, kind), folder)
     size = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file()) / 2**30
     graph = Path(path, "saved_model.pb").stat().st_size / 2**20
-    return {"network": before, "seconds": time.perf_counter() - start - made, "peak": peak(), "size": size, "graph": graph,
-            **models.description(path)["index"]} | {"index_seconds": models.description(path)["index"]["seconds"]}
+    report = models.description(path)["index"]
+    return {"network": before, "peak": peak(), "seconds": time.perf_counter() - start - made, "size": size, "graph": graph,
+            "recall": report["recall"], "index_seconds": report["seconds"]}
 
 
 def answer(items: int, folder: str, rounds: int) -> dict:
