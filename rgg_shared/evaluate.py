@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CUTOFFS', 'POSITION', 'ANSWERS', 'gains', 'metrics', 'pairs', 'popularity_ranks', 'recent_counts', 'markov_ranks',
-           'answers', 'ranks', 'model_ranks', 'list_metrics', 'baseline_ranks', 'side_by_side', 'table', 'draw', 'plot',
-           'plot_curves']
+           'answers', 'ranks', 'model_ranks', 'list_metrics', 'baseline_ranks', 'side_by_side', 'table', 'reach',
+           'draw', 'plot', 'plot_curves']
 
 # %% ../notebooks/library/07_evaluate.ipynb #2f1d9ba6
 from collections.abc import Iterator
@@ -176,18 +176,22 @@ def table(
     return pd.DataFrame(measured).T[list(columns)].rename(columns=lambda name: name.replace("_", "@"))
 
 # %% ../notebooks/library/07_evaluate.ipynb #8a12592d
+def reach(frame: pd.DataFrame, metric: str) -> list:
+    "How far the interval's ends are from the metric, never below 0: of one session they may differ by a rounding error."
+    return [(frame[metric] - frame[f"{metric}_low"]).clip(lower=0), (frame[f"{metric}_high"] - frame[metric]).clip(lower=0)]
+
+
 def draw(
     axes,  # of matplotlib
     measured: dict[str, dict[str, float]],  # metrics by method, with `recall_20_low`, `recall_20_high`, … where there are intervals
 ):
     "Draw recall and MRR at 20 by method as bars, each with its interval."
     frame, names = pd.DataFrame(measured).T.iloc[::-1], ["recall_20", "mrr_20"]
-    within = {n: [frame[n] - frame[f"{n}_low"], frame[f"{n}_high"] - frame[n]] for n in names if f"{n}_low" in frame}
+    within = {n: reach(frame, n) for n in names if f"{n}_low" in frame}
     shown = frame[names].rename(columns=lambda name: name.replace("_", "@"))
     shown.plot.barh(ax=axes, color=["#3a6ea5", "#c9d6e5"], width=0.7, xerr=list(within.values()) or None, ecolor="#555555", capsize=3)
     for bars, name in zip([c for c in axes.containers if hasattr(c, "patches")], names):
-        reach = frame.get(f"{name}_high", frame[name])
-        for bar, end in zip(bars, reach):
+        for bar, end in zip(bars, frame.get(f"{name}_high", frame[name])):
             axes.annotate(f"{bar.get_width():.3f}", (max(end, 0), bar.get_y() + bar.get_height() / 2), (4, 0), textcoords="offset points", va="center")
     best = frame["recall_20"].idxmax()
     axes.set(title=f"{best} finds the next item among 20 in {frame.loc[best, 'recall_20']:.0%} of the cases", xlabel="")

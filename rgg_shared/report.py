@@ -150,7 +150,7 @@ def draw_slice(
     kept = own[own["positions"].rank(method="first", ascending=False) <= most]["value"].tolist()
     for method, colour in methods.items():
         part = rows[rows["method"] == method].set_index("value").reindex(kept)
-        within = [part["recall_20"] - part["recall_20_low"], part["recall_20_high"] - part["recall_20"]] if method == model else None
+        within = evaluate.reach(part, "recall_20") if method == model else None
         axes.errorbar(part["recall_20"], range(len(kept)), xerr=within, fmt="o", color=colour, capsize=3, label=method)
     sizes = own.set_index("value")["positions"]
     axes.set_yticks(range(len(kept)), [f"{value}  ({sizes[value]:,.0f})" for value in kept])

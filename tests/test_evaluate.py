@@ -146,3 +146,8 @@ def test_bars_carry_their_values_and_intervals():
         axes = evaluate.plot(given).axes[0]
         assert [t.get_text() for t in axes.texts] == ["0.750", "0.500", "0.250", "0.200"]
         assert len(axes.collections) == lines and axes.get_title().startswith("gru finds the next item among 20 in 75%")
+
+
+def test_an_end_on_the_wrong_side_by_a_rounding_error_is_drawn_at_the_metric():
+    third = {f"{name}_20{end}": 1 / 3 + extra for name in ("recall", "mrr") for end, extra in (("", 0), ("_low", 1e-16), ("_high", -1e-16))}
+    assert evaluate.plot({"m": third}).axes[0].texts[0].get_text() == "0.333"

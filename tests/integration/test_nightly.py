@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
 from rgg_shared import jobs, registry
@@ -80,9 +81,13 @@ def test_the_run_is_documented_in_mlflow(shop):
     client, run_id = registry.connect(), registry.champion().run_id
     run = client.get_run(run_id)
     assert {"data_digest", "epochs", "num_slots", "width", "test_start"} <= run.data.params.keys()
-    assert {"test_recall_20", "test_mrr_20", "val_recall_20", "test_markov_recall_20"} <= run.data.metrics.keys()
+    assert {"test_recall_20", "test_mrr_20", "val_recall_20", "test_markov_recall_20", "test_coverage_20"} <= run.data.metrics.keys()
     assert len(client.get_metric_history(run_id, "loss")) == 4
-    assert {"training_curve.png", "test_metrics.png"} <= {f.path for f in client.list_artifacts(run_id)}
+    assert {"training_curve.png", "evaluation.png"} <= {f.path for f in client.list_artifacts(run_id)}
+    table = pd.read_csv(client.download_artifacts(run_id, "evaluation.csv")).set_index(["method", "slice", "value"])
+    assert table.loc[("gru", "all", "all"), "recall_20"] == pytest.approx(run.data.metrics["test_recall_20"], rel=1e-4)
+    assert {"position", "session length", "member", "shop", "category", "among all on sale"} <= set(table.index.get_level_values("slice"))
+    assert table.loc[("gru", "among all on sale", "new items"), "recall_20"] > 0
 
 
 def test_recommendations_are_ranked_on_sale_and_not_bought(shop, lake):
