@@ -12,7 +12,7 @@ import pytest
 from rgg_shared import search
 from rgg_shared.runtime import UserError
 
-# %% ../notebooks/library/06b_search.ipynb #b610ac6d
+# %% ../notebooks/library/06b_search.ipynb #d3b8a9d7
 SPACE = {"x": {"low": 0.0, "high": 1.0}, "shortcut": [True, False]}
 
 
@@ -22,28 +22,33 @@ def new_study(client, name, trials, **options):
     return search.Study(client, parent, search.distributions(SPACE, {"x": 0.5, "shortcut": False}), trials, metric="height", **options)
 
 
-def hill(mark=None):
-    "A hill with four steps to its top; the first trial that stands at 0.9 ends its own process, if there is a path for its `mark`."
+def hill(folder=None):
+    "A hill with four steps to its top. With a folder, trials wait until two processes are there, and one trial ends its own."
     def climb(params, report):
         import os
         import signal
         import time
 
+        if folder:
+            open(f"{folder}/{os.getpid()}", "w").close()
         for epoch in (1, 2, 3, 4):
-            time.sleep(0.02)
+            while folder and len(os.listdir(folder)) < (4 if "killed" in os.listdir(folder) else 2):
+                time.sleep(0.05)
             report(epoch, 4, {"height": epoch * (1 - abs(params["x"] - 0.3))})
-            if mark and params["x"] == 0.9 and not os.path.exists(mark):
-                open(mark, "x").close()
+            if folder and params["x"] == 0.9 and not os.path.exists(f"{folder}/killed"):
+                open(f"{folder}/killed", "x").close()
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return climb
 
-# %% ../notebooks/library/06b_search.ipynb #4e8b50f4
-def test_the_line_waits_for_as_long_as_a_trial_takes():
+# %% ../notebooks/library/06b_search.ipynb #1a0c6917
+def test_the_line_waits_for_a_trial_and_a_program_that_cannot_run_is_told():
     hub = search.Hub()
     line = search.connected(search.Slot(hub.address, hub.key, b"", 1), 0)
     assert line.socket.gettimeout() is None
     line.close()
+    with pytest.raises(RuntimeError, match="(?s)process of a search's slot ended with 1: .*UnpicklingError"):
+        search.life(search.Slot(hub.address, hub.key, b"no program", 1), 0)
     hub.close()
     with pytest.raises(OSError):
         search.connected(search.Slot(hub.address, hub.key, b"", 1), 0)
@@ -51,14 +56,13 @@ def test_the_line_waits_for_as_long_as_a_trial_takes():
 
 def test_slots_share_the_trials_and_a_dead_process_costs_only_an_attempt(spark, client, tmp_path):
     found = new_study(client, "slots", trials=10, first={"x": 0.9, "shortcut": False})
-    search.run_on_slots(found, hill(str(tmp_path / "mark")), spark, 2)
+    search.run_on_slots(found, hill(str(tmp_path)), spark, 2)
     lost, *others = found.runs()
     assert lost.info.status == "FAILED" and "process has died" in lost.data.tags["error"]
     assert len(others) == 10 and {run.info.status for run in others} <= {"FINISHED", "KILLED"}
     again = [run for run in others if json.loads(run.data.tags["trial"])["attempt"] == 2]
     assert len(again) == 1 and again[0].data.params == lost.data.params
-    times = sorted((run.info.start_time, run.info.end_time) for run in found.runs())
-    assert any(end > start for (_, end), (start, _) in zip(times, times[1:])), "two at a time"
+    assert len(list(tmp_path.iterdir())) == 4, "two slots, and a new process for the one that died"
 
 
 def test_an_interrupt_leaves_no_process_and_the_trial_for_later(spark, client, tmp_path):
