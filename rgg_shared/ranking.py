@@ -159,28 +159,29 @@ def export_ranker(
     whole = two_stage.Reranked(served, both.ranker, Features(catalogue, evidence), top_k)
     return models.save(whole, f"{folder}/model"), {name: value for name, value in measured.items() if value and name != "loss"}
 
-# %% ../notebooks/library/06a_ranking.ipynb #e409aa2e
+# %% ../notebooks/library/06a_ranking.ipynb #dc4ca5a5
 def train_two_stage(
     spark: SparkSession,
     examples: str,  # what `features.write_examples` left
-    folder: str,  # of the run
-    fit_retrieval,  # a function of examples and a name, that trains a session GRU; the folder of its weights comes back
-    fit_ranker,  # a function of a name and `train_ranker`'s arguments, that runs it; the folder of its weights comes back
-    network: dict,  # the fields of `networks.SessionGRUConfig`
-    config: dict,  # the fields of `ranker.RankerConfig`
-    share: float = 0.25,  # of the training sessions for the ranker, where there are no validation days
+    folder: str,  # of the run, on storage that driver and executors share
+    run,  # called as run(function, name, **arguments) with a training function; the folder of its weights comes back
+    retrieval: dict,  # arguments of `train.train_session_gru`, without `examples`
+    ranker: dict,  # `config` and other arguments of `train_ranker`
+    share: float = 0.25,  # of the training sessions that the ranker learns from, where there are no validation days
     most: int = 100,  # followers of an item that are counted
-    top_k: int = 100,
+    top_k: int = 100,  # the length of a list
 ) -> tuple[str, dict[str, float]]:
     "Train both stages; the path of the `SavedModel` and the metrics of its parts on the split `test` come back."
     read = lambda path, split: features.read_examples(spark, path, split)
-    served = fit_retrieval(examples, "retrieval")
-    history, before = read(examples, "train"), examples
+    network, config = retrieval["config"], ranker["config"]
+    served = first = run(train.train_session_gru, "retrieval", examples=examples, **retrieval)
+    past, before = read(examples, "train"), examples
     if os.path.exists(f"{examples}/valid"):
-        first, newest = served, history.unionByName(read(examples, "valid"))
+        past = past.unionByName(read(examples, "valid"))
     else:
         before = put_aside(spark, examples, f"{folder}/before", share)
-        first, newest = fit_retrieval(before, "before"), history
-    count_evidence(read(before, "train"), f"{before}/catalogue", most).save(f"{folder}/evidence.npz")
-    ranker = fit_ranker("ranker", examples=before, retrieval=first, network=network, evidence=f"{folder}/evidence.npz", config=config)
-    return export_ranker(examples, served, network, count_evidence(newest, f"{examples}/catalogue", most), config, ranker, top_k)
+        first = run(train.train_session_gru, "retrieval-before", examples=before, **retrieval)
+    evidence = f"{folder}/evidence.npz"
+    count_evidence(read(before, "train"), f"{before}/catalogue", most).save(evidence)
+    weights = run(train_ranker, "ranker", examples=before, retrieval=first, network=network, evidence=evidence, **ranker)
+    return export_ranker(examples, served, network, count_evidence(past, f"{examples}/catalogue", most), config, weights, top_k)

@@ -35,7 +35,7 @@ def labels(lists: Lists, following, rows, events, at):  # int32 [lists], int32 [
     happens = lambda kind: tf.reduce_any((lists.rows[:, :, None] == tf.where(later & (types == kind), sessions, -1)[:, None, :]), axis=2)
     return tf.cast(tf.stack([lists.rows == following[:, None], happens(2), happens(3)], axis=-1), tf.float32)
 
-# %% ../notebooks/library/05aa_two_stage.ipynb #00318ebb
+# %% ../notebooks/library/05aa_two_stage.ipynb #fda1bd2e
 class TwoStage(tf.keras.Model):
     "A ranker in training, over a retrieval model that stays as it is."
 
@@ -46,9 +46,8 @@ class TwoStage(tf.keras.Model):
         features = Features(catalogue, evidence)
         self.parts = lambda: (retrieval, Candidates(retrieval.queries, vocabulary, config.candidates), features)  # not in checkpoints
         self.ranker = Ranker(catalogue, config)
-        mean = tf.keras.metrics.Mean
-        self.measures = {name: mean(name) for name in ("loss", *(f"auc_{task}" for task in TASKS))}
-        self.measures |= {f"{of}{name}": mean(f"{of}{name}") for of in ("", "retrieval_") for name in ("ndcg_10", "mrr_20")}
+        names = "loss", *(f"auc_{task}" for task in TASKS), *(f"{of}{name}" for of in ("", "retrieval_") for name in ("ndcg_10", "mrr_20"))
+        self.measures = {name: tf.keras.metrics.Mean(name) for name in names}
         row = tf.ones([1, 2], tf.int32)
         self.score(self.lists(row, row, tf.zeros([1, 2], tf.int32)))  # makes the variables, which a checkpoint needs before the first batch
         self.built = True
@@ -112,10 +111,9 @@ class TwoStage(tf.keras.Model):
         hit = tf.reduce_any(wanted[..., 0] > 0, axis=1)  # what is not on the list is behind it, where it counts for nothing
         place = tf.argmax(wanted[..., 0], axis=1)
         for of, order in ("", self.ranker.ordered(scores)), ("retrieval_", lists.scores):
-            rank = tf.cast(conservative_ranks(order, place), tf.float32)
-            gain = lambda value, k: tf.where(hit & (rank <= k), value, 0.0)
-            self.measures[f"{of}ndcg_10"].update_state(gain(np.log(2) / tf.math.log(rank + 1), 10))
-            self.measures[f"{of}mrr_20"].update_state(gain(1 / rank, 20))
+            rank = tf.where(hit, tf.cast(conservative_ranks(order, place), tf.float32), np.inf)
+            self.measures[f"{of}ndcg_10"].update_state(tf.where(rank <= 10, np.log(2) / tf.math.log(rank + 1), 0.0))
+            self.measures[f"{of}mrr_20"].update_state(tf.where(rank <= 20, 1 / rank, 0.0))
         return {metric.name: metric.result() for metric in self.metrics}
 
 # %% ../notebooks/library/05aa_two_stage.ipynb #d71b4742
