@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LOSSES', 'PAIRS', 'ITEMS', 'NEWEST', 'COMPARED', 'TASKS', 'listwise', 'pairwise', 'pointwise', 'list_auc', 'Evidence',
-           'PairTable', 'Lists', 'newest', 'Features', 'RankerConfig', 'Ranker']
+           'PairTable', 'Lists', 'newest', 'Features', 'RankerConfig', 'Scaling', 'Ranker']
 
 # %% ../notebooks/library/04d_ranker.ipynb #c42ad10a
 from dataclasses import asdict, dataclass
@@ -189,17 +189,35 @@ class RankerConfig:
     def __post_init__(self):
         choose("loss", self.loss, tuple(LOSSES))
 
-# %% ../notebooks/library/04d_ranker.ipynb #153121ba
+# %% ../notebooks/library/04d_ranker.ipynb #3c0c6582
+class Scaling(tf.keras.layers.Layer):
+    "Numbers less their mean, in units of their deviation, at most five of these."
+
+    def build(self, shape):
+        weight = lambda name, start: self.add_weight(name, shape=(shape[-1],), initializer=start, trainable=False)
+        self.mean, self.deviation = weight("mean", "zeros"), weight("deviation", "ones")
+        super().build(shape)
+
+    def measure(self, numbers):  # float [n, features]
+        "Take mean and deviation from these."
+        mean, variance = tf.nn.moments(numbers, axes=[0])
+        self.mean.assign(mean)
+        self.deviation.assign(tf.sqrt(tf.maximum(variance, 1e-6)))
+
+    def call(self, numbers):
+        return tf.clip_by_value((numbers - self.mean) / self.deviation, -5.0, 5.0)
+
+# %% ../notebooks/library/04d_ranker.ipynb #3144a437
 class Ranker(tf.keras.Model):
     "Scores of candidates by task, from `Features`."
 
     def __init__(self, catalogue: Catalogue, config: RankerConfig = RankerConfig()):
         super().__init__()
         self.config, self.content = config, tf.constant(catalogue.features)
-        vectors = lambda name, size: self.add_weight(name, shape=(size, config.width), initializer=tf.keras.initializers.RandomNormal(0, 0.1))
+        vectors = lambda name, size: self.add_weight(name, shape=(size, config.width), initializer=tf.keras.initializers.RandomNormal(0, 0.03))
         self.after = [vectors(f"after_{n}", size) for n, size in enumerate(catalogue.feature_sizes)]
         self.offered = [vectors(f"offered_{n}", size) for n, size in enumerate(catalogue.feature_sizes)]
-        self.scaling = tf.keras.layers.Normalization(axis=-1)
+        self.scaling = Scaling()
         self.crosses = [tfrs.layers.dcn.Cross() for _ in range(config.cross_layers)]
         dense = lambda units: tf.keras.layers.Dense(units, activation="relu")
         self.deep = tf.keras.Sequential([dense(config.units), tf.keras.layers.Dropout(config.dropout), dense(config.units // 2)])
@@ -216,7 +234,7 @@ class Ranker(tf.keras.Model):
     def call(self, lists: Lists, features: dict, training=False):
         "float [lists, candidates, tasks]."
         numbers, meets = self.numbers(lists, features)
-        numbers = tf.clip_by_value(self.scaling(numbers), -5.0, 5.0)
+        numbers = self.scaling(numbers)
         start = crossed = numbers if meets is None else tf.concat([numbers, 10 * meets], axis=-1)
         for cross in self.crosses:
             crossed = cross(start, crossed)

@@ -35,7 +35,7 @@ def labels(lists: Lists, following, rows, events, at):  # int32 [lists], int32 [
     happens = lambda kind: tf.reduce_any((lists.rows[:, :, None] == tf.where(later & (types == kind), sessions, -1)[:, None, :]), axis=2)
     return tf.cast(tf.stack([lists.rows == following[:, None], happens(2), happens(3)], axis=-1), tf.float32)
 
-# %% ../notebooks/library/05aa_two_stage.ipynb #fda1bd2e
+# %% ../notebooks/library/05aa_two_stage.ipynb #343171b8
 class TwoStage(tf.keras.Model):
     "A ranker in training, over a retrieval model that stays as it is."
 
@@ -75,7 +75,7 @@ class TwoStage(tf.keras.Model):
             lists = self.lists(rows, events, self.sample(rows, events, self.positions)[0])
             numbers, _ = self.ranker.numbers(lists, self.parts()[2](lists))
             found.append(tf.reshape(numbers, [-1, numbers.shape[-1]]))
-        self.ranker.scaling.adapt(tf.concat(found, axis=0))
+        self.ranker.scaling.measure(tf.concat(found, axis=0))
 
     def loss_of(self, scores, wanted):
         "The weighted sum of the tasks' losses, a mean over lists."

@@ -40,7 +40,7 @@ def trained(cycles_gru, small_catalogue):
     model.fit(data.repeat(60), verbose=0)
     return model, evidence, before, model.evaluate(data, return_dict=True, verbose=0)
 
-# %% ../notebooks/library/05aa_two_stage.ipynb #60b1b284
+# %% ../notebooks/library/05aa_two_stage.ipynb #1ab7a92b
 def test_before_training_the_metrics_are_retrievals(trained):
     before = trained[2]
     assert before["ndcg_10"] == pytest.approx(before["retrieval_ndcg_10"]) and before["mrr_20"] == pytest.approx(before["retrieval_mrr_20"])
@@ -50,6 +50,17 @@ def test_the_ranker_learns_what_retrieval_does_not_know(trained):
     after = trained[3]
     assert after["ndcg_10"] > 0.99 > 0.8 > after["retrieval_ndcg_10"]
     assert after["auc_click"] > 0.99 and after["auc_purchase"] > 0.99 and after["auc_cart"] == 0  # there are no carts
+
+
+def test_what_was_learnt_can_be_read_over_another_retrieval(trained, cycles_gru, small_catalogue, tmp_path):
+    model, evidence, *_ = trained
+    model.save_weights(f"{tmp_path}/best")
+    assert not [name for name, _ in tf.train.list_variables(f"{tmp_path}/best") if "gru" in name or "pairs" in name]
+    again = two_stage.TwoStage(small_catalogue, cycles_gru, evidence, model.ranker.config)
+    tf.train.Checkpoint(ranker=again.ranker).read(f"{tmp_path}/best").expect_partial().assert_existing_objects_matched()
+    row = tf.constant([[4, 3]])
+    one, other = (m.score(m.lists(row, tf.ones_like(row), tf.constant([[0, 1]]))).numpy() for m in (model, again))
+    np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
 def test_retrieval_is_left_as_it_was(trained, cycles_gru):
