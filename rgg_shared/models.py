@@ -68,6 +68,10 @@ class Served(tf.Module):
         last = tf.maximum(tf.math.count_nonzero(rows, axis=1, dtype=tf.int32) - 1, 0)
         return tuple(tf.gather(x, last, batch_dims=1) for x in self.queries(rows, events))
 
+    def scores(self, queries):  # float [n, dimensions] -> float [n, candidates]
+        "The score of every candidate, whatever the index; minus infinity where the model cannot tell it."
+        return tf.where(self.learnt, self.index.scores(queries), -np.inf)
+
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.string, n) for n in ("item_ids", "event_types")])
     def recommend(self, item_ids, event_types):
         "The best candidates after each session's last event, and its purchase intent."
@@ -105,8 +109,7 @@ class Served(tf.Module):
         at = tf.reshape(tf.where(tf.gather(self.rows, at) == tf.reshape(rows, [-1]), at, -1), tf.shape(rows))
 
         def session(parts):
-            scores = tf.where(self.learnt, self.index.scores(parts[0]), -np.inf)
-            return conservative_ranks(scores, tf.maximum(parts[1], 0))
+            return conservative_ranks(self.scores(parts[0]), tf.maximum(parts[1], 0))
 
         ranks = each_session(session, (queries[:, :-1], at[:, 1:]), self.rows.shape[0])
         wanted = (at[:, 1:] >= 0) & (events[:, 1:] == 1)
@@ -157,7 +160,7 @@ def refresh(
     "Write the model again with the candidates of a catalogue; raises `UserError` where its vocabulary is not the model's."
     page = description(path)
     if not page.get("session_gru"):
-        raise UserError(f"The model {path} knows items by their clicks alone, so new ones need a training.")
+        raise UserError(f"The model {path} is no session GRU alone, so new items need a training.")
     if vocabulary_digest(catalogue) != page["vocabulary_digest"]:
         raise UserError(f"The catalogue does not begin with the vocabulary of {path}: keep its rows in their order and add behind them.")
     sizes, seen = tuple(page["feature_sizes"]), catalogue.feature_sizes

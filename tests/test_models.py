@@ -196,6 +196,6 @@ def test_a_new_sale_needs_no_training(saved, small_catalogue, tmp_path):
     with pytest.raises(UserError, match=r"\(4,\) values, but the model learnt \(3,\)"):
         models.refresh(saved.path, replace(more, feature_sizes=(4,)), str(tmp_path / "other"))
     Path(saved.path, "served.json").rename(tmp_path / "served.json")
-    with pytest.raises(UserError, match="clicks alone"):
+    with pytest.raises(UserError, match="no session GRU alone"):
         models.refresh(saved.path, more, str(tmp_path / "other"))
     (tmp_path / "served.json").rename(Path(saved.path, "served.json"))

@@ -1,0 +1,71 @@
+"""Retrieval alone beside retrieval and ranker, on the simulated shop and, where its path is given, on a public click log.
+
+    python benchmarks/ranking.py [PATH/eshop_clothing_2008.csv] [--seeds 3]
+
+Both are measured on the test days by their saved graphs, and the retrieval that the ranker sorts for is the one it is compared
+with. All sessions before the test are for training (`valid_days=0`): neither has seen a day that the other has not.
+"""
+import argparse
+import os
+import tempfile
+
+from rgg_shared import evaluate, features, jobs, ranking, train
+from rgg_shared.runtime import Lake, get_spark
+
+DATA = {  # what the job is given; arguments of train_session_gru; arguments of train_ranker
+    "shop": (dict(test_days="1"), dict(config={"width": 96}, epochs=6), dict(config={})),
+    "e-shop": (
+        dict(test_days="14", source_sql="notebooks/sources/eshop_2008.sql"),
+        dict(config=dict(width=192, shortcut=True, cosine=False, item_dropout=0.3, id_dropout=0.0), epochs=4),
+        dict(config={}),
+    ),
+}
+TASKS = ("simulate", "ingest", "featurize")  # of the job nightly
+
+
+def prepare(name: str, given: dict) -> str:
+    "Run the job's first tasks; the path of the examples comes back."
+    given = given | dict(lake=f"data/{name}", valid_days="0")
+    for task in TASKS[1:] if "source" in given else TASKS:
+        ended = jobs.execute(jobs.plan("nightly", given, only=task), lambda run, task, step=None, line=None: line and print(task, line, flush=True))
+        if ended.state != "SUCCESS":
+            raise SystemExit("\n".join(t["error"] for t in ended.tasks.values() if t["error"]))
+    return Lake(given["lake"]).path("examples")
+
+
+def measure(examples: str, folder: str, seed: int, gru: dict, second: dict) -> tuple[dict, dict, dict]:
+    "The metrics of retrieval alone, of both stages, and of their parts."
+    spark, test = get_spark(), features.read_examples(get_spark(), examples, "test")
+
+    def run(function, name, **arguments):
+        return train.run_distributed(function, backup_dir=folder, run_id=name, local_mode=True, bar=False, seed=seed, **arguments).folder
+
+    path, parts = ranking.train_two_stage(spark, examples, folder, run, gru, second)
+    alone = train.export_session_gru(examples, gru["config"], f"{folder}/retrieval")
+    found = [evaluate.metrics(evaluate.model_ranks(test, saved)) for saved in (alone, path)]
+    return *found, parts
+
+
+if __name__ == "__main__":
+    asked = argparse.ArgumentParser()
+    asked.add_argument("eshop", nargs="?", help="the e-shop's log; without it only the simulated shop is measured")
+    asked.add_argument("--seeds", type=int, default=3)
+    asked.add_argument("--data", choices=list(DATA), help="only this one")
+    asked = asked.parse_args()
+    os.environ["RGG_DATA"] = tempfile.mkdtemp(prefix="rgg-ranking-")
+    if asked.eshop:
+        DATA["e-shop"][0]["source"] = os.path.abspath(asked.eshop)
+    rows = []
+    for name in [asked.data] if asked.data else [n for n in DATA if n == "shop" or asked.eshop]:
+        given, gru, second = DATA[name]
+        examples = prepare(name, given)
+        for seed in range(1, asked.seeds + 1):
+            alone, both, parts = measure(examples, f"{examples}-{seed}", seed, gru, second)
+            ratio = both["ndcg_10"] / alone["ndcg_10"]
+            aucs = ", ".join(f"{task[4:]} {value:.3f}" for task, value in parts.items() if task.startswith("auc_"))
+            for method, m, more in ("retrieval", alone, "| |"), ("both stages", both, f"| {ratio:.3f} | {aucs}"):
+                numbers = " | ".join(f"{m[n]:.4f}" for n in ("ndcg_10", "mrr_20", "recall_5", "recall_20"))
+                rows.append(f"| {name} | {seed} | {method} | {numbers} {more} |")
+                print(rows[-1], flush=True)
+    print("\n| data | seed | | NDCG@10 | MRR@20 | Recall@5 | Recall@20 | NDCG@10, ratio | AUC within lists |")
+    print("|---|---|---|---|---|---|---|---|---|", *rows, sep="\n")
