@@ -4,26 +4,29 @@
 
 # %% auto #0
 __all__ = ['SHRINK', 'METHODS', 'HALF_LIFE', 'LONG_AGO', 'count_pairs', 'count_items', 'count_evidence', 'put_aside',
-           'load_retrieval', 'train_ranker', 'export_ranker', 'train_two_stage']
+           'load_retrieval', 'train_ranker', 'known_only', 'export_ranker', 'train_two_stage']
 
-# %% ../notebooks/library/06a_ranking.ipynb #3993d777
+# %% ../notebooks/library/06a_ranking.ipynb #6d765a14
 import os
 
 import numpy as np
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from . import features, neighbours, tfrecord, train
-from .catalogue import load_catalogue
-from .runtime import UserError
+from . import features, tfrecord, train
+from .catalogue import UNKNOWN, load_catalogue
+from .events import MAX_EVENTS
+from .runtime import UserError, progress
 
-# %% ../notebooks/library/06a_ranking.ipynb #46893b83
+# %% ../notebooks/library/06a_ranking.ipynb #f2527151
 SHRINK = 5.0
 METHODS = {"next": "markov", "ahead": "rules", "together": "item_knn"}  # `ranker.PAIRS`, as `neighbours` calls them
 
 
 def count_pairs(events: DataFrame, size: int, most: int = 100):
     "Keys, int64 [pairs], and numbers, float32 [pairs, 3], as in `ranker.Evidence`; from `neighbours.events_of`."
+    from rgg_shared import neighbours  # it compiles its loops: not for those who only train
+
     counted = []
     for n, (name, method) in enumerate(METHODS.items()):
         pairs = neighbours.follow(events, method)
@@ -38,7 +41,7 @@ def count_pairs(events: DataFrame, size: int, most: int = 100):
     numbers[place, found["n"]] = found["weight"]
     return keys, numbers
 
-# %% ../notebooks/library/06a_ranking.ipynb #5add2a20
+# %% ../notebooks/library/06a_ranking.ipynb #f6c041f8
 HALF_LIFE, LONG_AGO = 1.0, 30.0  # days
 
 
@@ -59,6 +62,7 @@ def count_items(examples: DataFrame, rows: DataFrame, size: int) -> np.ndarray:
 
 def count_evidence(examples: DataFrame, catalogue_path: str, most: int = 100):
     "The `ranker.Evidence` of past sessions, for the rows of the catalogue at this path."
+    from rgg_shared import neighbours
     from rgg_shared.ranker import Evidence
 
     rows = examples.sparkSession.read.parquet(catalogue_path).select("item_id", "row").cache()
@@ -132,7 +136,15 @@ def train_ranker(
     model.compile(optimizer=tf.keras.optimizers.Adam(tf.keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps, alpha=0.05)))
     return train.fit(model, sessions, None, epochs, steps)
 
-# %% ../notebooks/library/06a_ranking.ipynb #0fec840f
+# %% ../notebooks/library/06a_ranking.ipynb #5d7f0130
+def known_only(rows, events, known: int):  # int32 [batch, time] twice
+    "The sessions without the events of items outside the vocabulary."
+    import tensorflow as tf
+
+    inside = (rows > UNKNOWN) & (rows < known)
+    return tuple(tf.ragged.boolean_mask(x, inside).to_tensor() for x in (rows, events))
+
+
 def export_ranker(
     examples: str,
     retrieval: str,  # the folder of the run whose session GRU is served
@@ -143,7 +155,7 @@ def export_ranker(
     top_k: int = 100,  # the length of a list
     index: str = "auto",  # auto, exact or scann
 ) -> tuple[str, dict[str, float]]:
-    "The path of the `SavedModel`, and the metrics of its parts on the split `test`."
+    "The path of the `SavedModel`, and its metrics on the split `test` beside retrieval's own, with each task's AUC within the lists."
     import tensorflow as tf
 
     from rgg_shared import models, two_stage
@@ -155,12 +167,13 @@ def export_ranker(
     both = two_stage.TwoStage(catalogue, gru, evidence, RankerConfig(**config))
     tf.train.Checkpoint(ranker=both.ranker).read(f"{folder}/best").expect_partial().assert_existing_objects_matched()
     both.compile()
-    measured = both.evaluate(train.batches(f"{examples}/test", catalogue, 32, training=False), return_dict=True, verbose=0)
+    test = train.batches(f"{examples}/test", catalogue, 32, training=False, max_len=MAX_EVENTS)
+    measured = both.evaluate(test.map(lambda rows, events: known_only(rows, events, catalogue.known)), return_dict=True, verbose=0)
     served = models.Served(catalogue, gru, models.item_vectors(gru, catalogue), max(top_k, both.ranker.config.candidates), index)
     whole = two_stage.Reranked(served, both.ranker, Features(catalogue, evidence), top_k)
     return models.save(whole, f"{folder}/model"), {name: value for name, value in measured.items() if value and name != "loss"}
 
-# %% ../notebooks/library/06a_ranking.ipynb #dc4ca5a5
+# %% ../notebooks/library/06a_ranking.ipynb #2593fd40
 def train_two_stage(
     spark: SparkSession,
     examples: str,  # what `features.write_examples` left
@@ -183,7 +196,9 @@ def train_two_stage(
     else:
         before = put_aside(spark, examples, f"{folder}/before", share)
         first = run(train.train_session_gru, "retrieval-before", examples=before, **retrieval)
+    progress("counting what followed what")
     evidence = f"{folder}/evidence.npz"
     count_evidence(read(before, "train"), f"{before}/catalogue", most).save(evidence)
     weights = run(train_ranker, "ranker", examples=before, retrieval=first, network=network, evidence=evidence, **ranker)
+    progress("counting up to the newest session")
     return export_ranker(examples, served, network, count_evidence(past, f"{examples}/catalogue", most), config, weights, top_k, index)
