@@ -19,7 +19,7 @@ import numpy as np
 from . import index as indexes
 from .catalogue import NEIGHBOURS, SERVED, UNKNOWN, Catalogue
 from .events import MAX_EVENTS
-from .losses import conservative_ranks, targets
+from .losses import conservative_ranks, known_only, targets
 from .networks import Encoder, SessionGRU, SessionGRUConfig, tf
 from .runtime import UserError, shipped_directory
 
@@ -63,6 +63,11 @@ class Served(tf.Module):
         rows, events = self.strings(item_ids, event_types)
         return tf.pad(rows, [[0, 0], [0, 1]]), tf.pad(events, [[0, 0], [0, 1]])
 
+    def encode_known(self, item_ids, event_types):  # -> int32 [batch, time] twice, bool [batch, time]
+        "As `encode`, without the events of items outside the vocabulary; and where the others were."
+        *kept, inside = known_only(*self.encode(item_ids, event_types), self.known)
+        return *(tf.pad(x, [[0, 0], [0, 1]]) for x in kept), inside
+
     def last(self, rows, events):
         "The query vector and the intent after each session's last event."
         last = tf.maximum(tf.math.count_nonzero(rows, axis=1, dtype=tf.int32) - 1, 0)
@@ -84,10 +89,7 @@ class Served(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.string, n) for n in ("item_ids", "event_types")])
     def ranks(self, item_ids, event_types):
         "The rank of each viewed item after the events before it, among the vocabulary; unknown items are dropped first."
-        rows, events = self.encode(item_ids, event_types)
-        inside = (rows > UNKNOWN) & (rows < self.known)
-        rows, events = (tf.ragged.boolean_mask(x, inside).to_tensor() for x in (rows, events))
-        rows, events = (tf.pad(x, [[0, 0], [0, 1]]) for x in (rows, events))
+        rows, events, inside = self.encode_known(item_ids, event_types)
         queries, _ = self.queries(rows, events)
         following, wanted = targets(rows, events, self.known)
 

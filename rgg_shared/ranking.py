@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SHRINK', 'METHODS', 'HALF_LIFE', 'LONG_AGO', 'count_pairs', 'count_items', 'count_evidence', 'put_aside',
-           'load_retrieval', 'train_ranker', 'known_only', 'export_ranker', 'train_two_stage']
+           'train_ranker', 'export_ranker', 'train_two_stage']
 
 # %% ../notebooks/library/06a_ranking.ipynb #6d765a14
 import os
@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from . import features, tfrecord, train
-from .catalogue import UNKNOWN, load_catalogue
+from .catalogue import load_catalogue
 from .events import MAX_EVENTS
 from .runtime import UserError, progress
 
@@ -99,16 +99,6 @@ def put_aside(
     return folder
 
 # %% ../notebooks/library/06a_ranking.ipynb #73bf314c
-def load_retrieval(examples: str, network: dict, folder: str):
-    "The session GRU with the best weights of a run's folder, and its catalogue."
-    from rgg_shared.networks import SessionGRU, SessionGRUConfig
-
-    catalogue = load_catalogue(f"{examples}/catalogue")
-    model = SessionGRU(catalogue, SessionGRUConfig(**network))
-    model.load_weights(f"{folder}/best").expect_partial().assert_existing_objects_matched()
-    return catalogue, model
-
-
 def train_ranker(
     examples: str,  # with a split `valid` that retrieval has not been trained on
     retrieval: str,  # the folder of the run that has trained the session GRU on the split `train`
@@ -128,7 +118,7 @@ def train_ranker(
     from rgg_shared.two_stage import TwoStage
 
     tf.keras.utils.set_random_seed(seed)
-    catalogue, gru = load_retrieval(examples, network, retrieval)
+    catalogue, gru = train.load_session_gru(examples, network, retrieval, calibrate=False)
     steps = -(-tfrecord.Contract.load(f"{examples}/valid").rows // batch_size)
     model = TwoStage(catalogue, gru, Evidence.load(evidence), RankerConfig(**config))
     sessions = train.batches(f"{examples}/valid", catalogue, batch_size, seed, max_len=max_len)
@@ -137,14 +127,6 @@ def train_ranker(
     return train.fit(model, sessions, None, epochs, steps)
 
 # %% ../notebooks/library/06a_ranking.ipynb #5d7f0130
-def known_only(rows, events, known: int):  # int32 [batch, time] twice
-    "The sessions without the events of items outside the vocabulary."
-    import tensorflow as tf
-
-    inside = (rows > UNKNOWN) & (rows < known)
-    return tuple(tf.ragged.boolean_mask(x, inside).to_tensor() for x in (rows, events))
-
-
 def export_ranker(
     examples: str,
     retrieval: str,  # the folder of the run whose session GRU is served
@@ -159,16 +141,15 @@ def export_ranker(
     import tensorflow as tf
 
     from rgg_shared import models, two_stage
+    from rgg_shared.losses import known_only
     from rgg_shared.ranker import Features, RankerConfig
 
-    catalogue, gru = load_retrieval(examples, network, retrieval)
-    if os.path.exists(f"{examples}/valid"):
-        train.calibrate_intent(gru, train.batches(f"{examples}/valid", catalogue, 256, training=False))
+    catalogue, gru = train.load_session_gru(examples, network, retrieval)
     both = two_stage.TwoStage(catalogue, gru, evidence, RankerConfig(**config))
     tf.train.Checkpoint(ranker=both.ranker).read(f"{folder}/best").expect_partial().assert_existing_objects_matched()
     both.compile()
     test = train.batches(f"{examples}/test", catalogue, 32, training=False, max_len=MAX_EVENTS)
-    measured = both.evaluate(test.map(lambda rows, events: known_only(rows, events, catalogue.known)), return_dict=True, verbose=0)
+    measured = both.evaluate(test.map(lambda rows, events: known_only(rows, events, catalogue.known)[:2]), return_dict=True, verbose=0)
     served = models.Served(catalogue, gru, models.item_vectors(gru, catalogue), max(top_k, both.ranker.config.candidates), index)
     whole = two_stage.Reranked(served, both.ranker, Features(catalogue, evidence), top_k)
     return models.save(whole, f"{folder}/model"), {name: value for name, value in measured.items() if value and name != "loss"}

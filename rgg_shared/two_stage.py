@@ -181,10 +181,7 @@ class Reranked(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.string, n) for n in ("item_ids", "event_types")])
     def ranks(self, item_ids, event_types):
         "The rank of each viewed item after the events before it, among the vocabulary; unknown items are dropped first."
-        rows, events = self.served.encode(item_ids, event_types)
-        inside = (rows > UNKNOWN) & (rows < self.served.known)
-        rows, events = (tf.ragged.boolean_mask(x, inside).to_tensor() for x in (rows, events))
-        rows, events = (tf.pad(x, [[0, 0], [0, 1]]) for x in (rows, events))
+        rows, events, _ = self.served.encode_known(item_ids, event_types)
         before = self.served.ranks(item_ids, event_types)["ranks"]
         return self.again(self.known, before, rows, events, *targets(rows, events, self.served.known))
 

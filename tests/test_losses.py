@@ -7,6 +7,12 @@ from rgg_shared import losses
 from rgg_shared.tables import tf
 
 # %% ../notebooks/library/04ab_losses.ipynb #25ee97f5
+def test_events_of_items_outside_the_vocabulary_are_taken_out():
+    rows, events, inside = losses.known_only(tf.constant([[2, 1, 3, 0], [9, 4, 0, 0]]), tf.constant([[1, 1, 3, 0], [1, 2, 0, 0]]), known=5)
+    assert rows.numpy().tolist() == [[2, 3], [4, 0]] and events.numpy().tolist() == [[1, 3], [2, 0]]
+    assert inside.numpy().tolist() == [[True, False, True, False], [False, True, False, False]]
+
+
 def test_targets_are_the_views_that_follow():
     rows, events = tf.constant([[2, 3, 3, 1, 4, 0]]), tf.constant([[1, 1, 3, 1, 1, 0]])
     following, wanted = losses.targets(rows, events, known=5)
