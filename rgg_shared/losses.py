@@ -113,10 +113,9 @@ def ranks_among(
     most: int = 2**26,  # scores at a time
 ):
     "The conservative rank of each position's target among all candidates, int32 [n]."
-    n, chunk = tf.shape(queries)[0], max(1, most // candidates.shape[0])
-    padding = -n % chunk
-    parts = [tf.reshape(queries, [-1, queries.shape[1]]), rows]
-    parts = [tf.pad(x, [[0, padding]] + [[0, 0]] * (x.shape.rank - 1)) for x in parts]
-    parts = [tf.reshape(x, tf.concat([[-1, chunk], tf.shape(x)[1:]], axis=0)) for x in parts]
+    n, (items, width) = tf.shape(queries)[0], candidates.shape
+    size = tf.maximum(1, tf.minimum(n, most // items))  # positions at a time, and no more than there are
+    queries = tf.reshape(tf.pad(queries, [[0, -n % size], [0, 0]]), [-1, size, width])
+    rows = tf.reshape(tf.pad(rows, [[0, -n % size]]), [-1, size])
     rank = lambda part: conservative_ranks(tf.matmul(part[0], candidates, transpose_b=True), part[1])
-    return tf.reshape(tf.map_fn(rank, tuple(parts), fn_output_signature=tf.int32), [-1])[:n]
+    return tf.reshape(tf.map_fn(rank, (queries, rows), fn_output_signature=tf.int32, parallel_iterations=1), [-1])[:n]

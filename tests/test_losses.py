@@ -80,8 +80,17 @@ def test_ranks_do_not_depend_on_how_many_are_computed_at_a_time():
     queries, _, candidates, _ = some_vectors()
     rows = tf.range(7)
     scores = tf.matmul(queries, candidates, transpose_b=True)
-    for most in (11, 33, 1000):
+    for most in (5, 11, 33, 1000, 2**26):
         np.testing.assert_array_equal(losses.ranks_among(queries, candidates, rows, most), losses.conservative_ranks(scores, rows))
+    assert losses.ranks_among(queries[:0], candidates, rows[:0]).shape == (0,)
+
+
+def test_no_more_positions_are_ranked_than_there_are(monkeypatch):
+    queries, _, candidates, _ = some_vectors()
+    ranked, rank = [], losses.conservative_ranks
+    monkeypatch.setattr(losses, "conservative_ranks", lambda scores, rows: ranked.append(int(tf.size(rows))) or rank(scores, rows))
+    losses.ranks_among(queries, candidates, tf.range(7))
+    assert ranked == [7]
 
 # %% ../notebooks/library/04ab_losses.ipynb #571a1797
 def test_ties_are_broken_against_the_model():
