@@ -1,6 +1,6 @@
-"""Retrieval alone beside retrieval and ranker, on the simulated shop and, where its path is given, on a public click log.
+"""Retrieval alone beside retrieval and ranker, on the simulated shop and, where their folder is given, on public click logs.
 
-    python benchmarks/ranking.py [PATH/eshop_clothing_2008.csv] [--seeds 3]
+    python benchmarks/ranking.py [PATH_OF_THE_DATA] [--data e-shop] [--seeds 3]
 
 Both are measured on the test days by their saved graphs, and the retrieval that the ranker sorts for is the one it is compared
 with. All sessions before the test are for training (`valid_days=0`): neither has seen a day that the other has not.
@@ -12,11 +12,18 @@ import tempfile
 from rgg_shared import evaluate, features, jobs, ranking, train
 from rgg_shared.runtime import Lake, get_spark
 
-DATA = {  # what the job is given; arguments of train_session_gru; arguments of train_ranker
-    "shop": (dict(test_days="1"), dict(config={"width": 96}, epochs=6), dict(config={})),
+DATA = {  # files; what the job is given; arguments of train_session_gru; arguments of train_ranker
+    "shop": ((), dict(test_days="1"), dict(config={"width": 96}, epochs=6), dict(config={})),
+    "yoochoose": (
+        ("yoochoose-clicks-100k_train_full.txt", "yoochoose-clicks-100k_test.txt"),
+        dict(test_days="1", source_sql="notebooks/sources/yoochoose.sql"),
+        dict(config={"width": 96}, epochs=12),
+        dict(config={}),
+    ),
     "e-shop": (
+        ("eshop_clothing_2008.csv",),
         dict(test_days="14", source_sql="notebooks/sources/eshop_2008.sql"),
-        dict(config=dict(width=192, shortcut=True, cosine=False, item_dropout=0.3, id_dropout=0.0), epochs=4),
+        dict(config=dict(width=192, shortcut=True, cosine=False, item_dropout=0.3, id_dropout=0.0), epochs=12, learning_rate=0.008),
         dict(config={}),
     ),
 }
@@ -48,17 +55,15 @@ def measure(examples: str, folder: str, seed: int, gru: dict, second: dict) -> t
 
 if __name__ == "__main__":
     asked = argparse.ArgumentParser()
-    asked.add_argument("eshop", nargs="?", help="the e-shop's log; without it only the simulated shop is measured")
+    asked.add_argument("folder", nargs="?", help="where the logs are; without it only the simulated shop is measured")
     asked.add_argument("--seeds", type=int, default=3)
     asked.add_argument("--data", choices=list(DATA), help="only this one")
     asked = asked.parse_args()
     os.environ["RGG_DATA"] = tempfile.mkdtemp(prefix="rgg-ranking-")
-    if asked.eshop:
-        DATA["e-shop"][0]["source"] = os.path.abspath(asked.eshop)
-    rows = []
-    for name in [asked.data] if asked.data else [n for n in DATA if n == "shop" or asked.eshop]:
-        given, gru, second = DATA[name]
-        examples = prepare(name, given)
+    rows, folder = [], os.path.abspath(asked.folder or "")
+    for name in [asked.data] if asked.data else [n for n in DATA if n == "shop" or asked.folder]:
+        files, given, gru, second = DATA[name]
+        examples = prepare(name, given | ({"source": ",".join(f"{folder}/{file}" for file in files)} if files else {}))
         for seed in range(1, asked.seeds + 1):
             alone, both, parts = measure(examples, f"{examples}-{seed}", seed, gru, second)
             ratio = both["ndcg_10"] / alone["ndcg_10"]
