@@ -101,7 +101,8 @@ def get_spark(
     if loopback:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     builder = SparkSession.builder.appName(app_name).master(master)
-    for key, value in (local_conf() | loopback | (conf or {})).items():
+    cluster = json.loads(os.environ.get("RGG_SPARK_CONF", "{}"))  # of the job's cluster
+    for key, value in (local_conf() | cluster | loopback | (conf or {})).items():
         builder = builder.config(key, value)
     try:
         spark = builder.getOrCreate()
