@@ -4,17 +4,17 @@
 
 # %% auto #0
 __all__ = ['COLOURS', 'HEX', 'SIGNS', 'UP', 'DOWN', 'LEFT', 'RIGHT', 'GLYPHS', 'WIDEST', 'GAP', 'LETTER', 'STYLE', 'hex_colour',
-           'clean', 'short', 'what', 'lines', 'known_states', 'dependencies', 'waves', 'route', 'mean_of', 'order',
-           'apart', 'layout', 'Canvas', 'fit', 'inner_width', 'outcome', 'draw_box', 'channels', 'entries', 'boxes',
-           'draw_gap', 'in_sequence', 'branch', 'history', 'listing', 'as_text', 'geometry', 'curve', 'tooltip',
-           'svg_box', 'as_svg']
+           'printable', 'clean', 'short', 'what', 'lines', 'known_states', 'dependencies', 'waves', 'route', 'mean_of',
+           'order', 'apart', 'layout', 'Canvas', 'fit', 'inner_width', 'outcome', 'draw_box', 'channels', 'entries',
+           'boxes', 'draw_gap', 'in_sequence', 'branch', 'history', 'listing', 'as_text', 'geometry', 'curve',
+           'tooltip', 'svg_box', 'as_svg']
 
-# %% ../notebooks/library/13b_graph.ipynb #2e9365a3
+# %% ../notebooks/library/13b_graph.ipynb #543bbfc4
 import html
 import re
 import shutil
 from collections import defaultdict
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 from pathlib import PurePosixPath
 
 from rich.cells import cell_len, set_cell_size
@@ -22,7 +22,7 @@ from rich.text import Text
 
 from .runtime import UserError
 
-# %% ../notebooks/library/13b_graph.ipynb #fef340da
+# %% ../notebooks/library/13b_graph.ipynb #60215f2b
 COLOURS = (
     {"SUCCESS": "green", "SUCCESS_WITH_FAILURES": "green_yellow", "RUNNING": "cyan"}
     | dict.fromkeys(("FAILED", "TIMEDOUT", "INTERNAL_ERROR"), "red")
@@ -37,9 +37,14 @@ def hex_colour(state: str) -> str:
     return HEX[COLOURS.get(state, "dim")]
 
 
+def printable(text: str) -> str:
+    "The text with a mark for each character that a terminal or XML cannot show."
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def clean(value) -> str:
-    "The text on one line, without characters that a terminal or XML cannot show."
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(value).split()))
+    "The text on one line, and printable."
+    return printable(" ".join(str(value).split()))
 
 
 def short(value) -> str:
@@ -158,7 +163,7 @@ def layout(
     top = min(y.values(), default=0)
     return layers, {node: height - top for node, height in y.items()}, following, preceding
 
-# %% ../notebooks/library/13b_graph.ipynb #40b0a669
+# %% ../notebooks/library/13b_graph.ipynb #d73c8480
 UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
 GLYPHS = " ╵╷│╴┘┐┤╶└┌├─┴┬┼"  # by the arms of a cell
 
@@ -184,7 +189,7 @@ class Canvas:
             self.arms[row, column] |= RIGHT
             self.arms[row, column + 1] |= LEFT
 
-    def down(self, column: int, rows: list[int]):
+    def down(self, column: int, rows: set[int]):
         "Draw an upright line over all rows given; it joins what it meets there, and passes over what it meets between."
         self.joints.update((row, column) for row in rows)
         for row in range(min(rows), max(rows)):
@@ -200,8 +205,9 @@ class Canvas:
         for (row, column), cell in self.cells.items():
             grid[row][column] = cell
         for row in range(max(grid, default=-1) + 1):
-            for column in range(max(grid[row], default=-1) + 1):
-                found.append(*grid[row].get(column, (" ", "")))
+            cells = [grid[row].get(column, (" ", "")) for column in range(max(grid[row], default=-1) + 1)]
+            for style, run in groupby(cells, key=lambda cell: cell[1]):
+                found.append("".join(c for c, _ in run), style)
             found.append("\n")
         found.rstrip()
         return found
@@ -259,7 +265,7 @@ def entries(layers: list[list], row: dict, following: dict, preceding: dict) -> 
                 found[node] += 1
     return found
 
-# %% ../notebooks/library/13b_graph.ipynb #d516e11e
+# %% ../notebooks/library/13b_graph.ipynb #1d632362
 def boxes(settings: dict, states: dict[str, str]) -> Text:
     "The job as boxes from left to right."
     tasks, after, canvas, x = {t["task_key"]: t for t in settings["tasks"]}, dependencies(settings), Canvas(), 0
@@ -273,12 +279,12 @@ def boxes(settings: dict, states: dict[str, str]) -> Text:
             if node in tasks:
                 draw_box(canvas, row[node] - 1, x, width, tasks[node], states.get(node, ""), bool(following[node]))
             else:
-                canvas.down(x, [enter[node], row[node]])
+                canvas.down(x, {enter[node], row[node]})
                 canvas.across(row[node], x, x + width + 3)
         x = draw_gap(canvas, x + width + 4, [n for n in layer if following[n]], then, after, row, enter, following)
     return canvas.text()
 
-# %% ../notebooks/library/13b_graph.ipynb #642c130d
+# %% ../notebooks/library/13b_graph.ipynb #ad24e564
 def draw_gap(canvas: Canvas, x: int, layer: list, then: list, after: dict, row: dict, enter: dict, following: dict) -> int:
     "Draw the lines from a layer to the next, and return the column where that begins."
     rows = {node: {row[node], *(enter[n] for n in following[node])} for node in layer}
@@ -289,7 +295,8 @@ def draw_gap(canvas: Canvas, x: int, layer: list, then: list, after: dict, row: 
     for node in layer:
         turn = x + 1 + channel.get(node, 0)
         canvas.across(row[node], x - 1, turn)
-        canvas.down(turn, list(rows[node]))
+        if node in channel:
+            canvas.down(turn, rows[node])
         for n in following[node]:
             canvas.across(enter[n], turn, end)
     for node, label in labels.items():
@@ -341,7 +348,7 @@ def history(after: dict[str, dict[str, str]]) -> dict[str, tuple[str, str]]:
             lanes.pop()
     return found
 
-# %% ../notebooks/library/13b_graph.ipynb #e48b6a07
+# %% ../notebooks/library/13b_graph.ipynb #2c79ef01
 def listing(settings: dict, states: dict[str, str], width: int) -> Text:
     "The job as a list of its tasks."
     tasks, after, found = {t["task_key"]: t for t in settings["tasks"]}, dependencies(settings), Text(no_wrap=True, overflow="ignore")
@@ -354,7 +361,7 @@ def listing(settings: dict, states: dict[str, str], width: int) -> Text:
             left, below, before = "● ", "  ", list(after[key])
             told += [f"after {clean(', '.join(before[:3]))}" + (f" and {len(before) - 3} more" if before[3:] else "")] if before else []
         style = COLOURS.get(states.get(key), "")
-        found.append(left).append(fit(name, width - len(left) - 20), f"bold {style}").append(f"  {states.get(key, '')}".rstrip() + "\n", style)
+        found.append(left).append(fit(name, max(8, width - len(left) - 20)), f"bold {style}").append(f"  {states.get(key, '')}".rstrip() + "\n", style)
         for text in told:
             found.append(below.ljust(len(left))).append(fit(text, width - len(left)) + "\n", "dim")
     found.rstrip()
@@ -376,8 +383,8 @@ def as_text(
             return found
     return listing(settings, states, width)
 
-# %% ../notebooks/library/13b_graph.ipynb #de93b985
-GAP, LETTER = 76, 7.4  # pixels between two layers; the width of a letter
+# %% ../notebooks/library/13b_graph.ipynb #0040893e
+GAP, LETTER = 64, 7.4  # pixels between two layers; the width of a letter
 
 
 def geometry(settings: dict, states: dict[str, str]) -> tuple[dict, dict]:
@@ -440,7 +447,7 @@ def svg_box(task: dict, state: str, place: tuple) -> str:
         f'<rect width="6" height="{height}" rx="3" fill="{colour}"/>{texts}'
     )
 
-# %% ../notebooks/library/13b_graph.ipynb #a19f4e36
+# %% ../notebooks/library/13b_graph.ipynb #f52ede81
 def as_svg(
     settings: dict,  # of a job, as in the jobs file
     states: dict[str, str] = {},  # of its tasks, by key
@@ -453,7 +460,8 @@ def as_svg(
     for (start, key), line in edges.items():
         drawn.append(f'<path class="line" d="{curve(line)}" marker-end="url(#arrow)"/>')
         if wanted := html.escape(clean(after[key][start])):
-            drawn.append(f'<text x="{line[-1][0] - 12:g}" y="{line[-1][2] - 6:g}" text-anchor="end">{wanted}</text>')
+            (left, _, y), beside = line[-1], 16 if line[-2][2] < line[-1][2] else -6  # where the curve is not
+            drawn.append(f'<text x="{left - 10:g}" y="{y + beside:g}" text-anchor="end">{wanted}</text>')
     for task in settings.get("tasks", []):
         key = task["task_key"]
         box = f"{svg_box(task, states.get(key, ''), placed[key])}<title>{tooltip(task, after[key], states.get(key, ''))}</title></g>"
