@@ -199,7 +199,7 @@ def periodic(interval: int, unit: str) -> IntervalTrigger:
         raise UserError(f"`interval` is `{interval}`, but has to be a whole number from 1 on.")
     return IntervalTrigger(timezone=UTC, **{choose("unit", unit, UNITS).lower(): interval})
 
-# %% ../notebooks/library/12c_quartz.ipynb #697880e2
+# %% ../notebooks/library/12c_quartz.ipynb #0e537eb7
 def trigger(
     settings: dict,  # a job's, as in the jobs file
 ) -> BaseTrigger | None:
@@ -207,14 +207,16 @@ def trigger(
     given = [key for key in ("schedule", "trigger", "continuous") if settings.get(key)]
     if len(given) > 1:
         raise UserError(f"it has {' and '.join(given)}, but a job takes one of them; delete the others.")
-    if not given or given == ["continuous"] or settings[given[0]].get("pause_status") == "PAUSED":
+    if not given or given == ["continuous"]:
         return None
-    asked = {key: value for key, value in settings[given[0]].items() if key != "pause_status"}
-    known = {"schedule": ("quartz_cron_expression", "timezone_id"), "trigger": ("periodic",)}[given[0]]
-    for key in asked:
-        if key not in known:
-            raise UserError(f"its {given[0]} has {key}: Databricks runs it, this runner does not; set its pause_status to PAUSED here.")
+    [kind] = given
     try:
-        return cron(*(asked[key] for key in known)) if given == ["schedule"] else periodic(**asked["periodic"])
-    except (KeyError, TypeError) as e:
-        raise UserError(f"its {given[0]} is not as Databricks takes it ({e}).") from None
+        asked = {**settings[kind]}
+        if asked.pop("pause_status", None) == "PAUSED":
+            return None
+        known = ("quartz_cron_expression", "timezone_id") if kind == "schedule" else ("periodic",)
+        for key in asked.keys() - known:
+            raise UserError(f"its {kind} has {key}: Databricks heeds that, this runner does not; delete it or set pause_status to PAUSED.")
+        return cron(*(asked[key] for key in known)) if kind == "schedule" else periodic(**asked["periodic"])
+    except (AttributeError, KeyError, TypeError) as e:
+        raise UserError(f"its {kind} is not as Databricks takes it ({type(e).__name__}: {e}).") from None

@@ -192,7 +192,7 @@ def test_the_day_fields_are_what_the_calendar_says(fields, month, start):
     assert [fire.date() for fire in found][:len(expected)] == expected
     assert not found[len(expected):] or found[-1].date() >= start + timedelta(days=500)
 
-# %% ../notebooks/library/12c_quartz.ipynb #fb857898
+# %% ../notebooks/library/12c_quartz.ipynb #b0b22ea1
 def test_a_job_fires_as_its_settings_say():
     at = datetime(2026, 1, 1, tzinfo=UTC)
     daily = {"schedule": {"quartz_cron_expression": "0 0 2 * * ?", "timezone_id": "Europe/Paris", "pause_status": "UNPAUSED"}}
@@ -213,11 +213,12 @@ def test_a_job_without_a_schedule_or_paused_has_no_trigger(settings):
 
 
 @pytest.mark.parametrize("settings, sentence", [
-    ({"trigger": {"file_arrival": {"url": "s3://b/"}}}, "its trigger has file_arrival: Databricks runs it, this runner does not"),
+    ({"trigger": {"file_arrival": {"url": "s3://b/"}}}, "its trigger has file_arrival: Databricks heeds that, this runner does not"),
     ({"trigger": {"table_update": {}, "periodic": {"interval": 1, "unit": "DAYS"}}}, "its trigger has table_update"),
     ({"trigger": {"periodic": {"interval": 0, "unit": "DAYS"}}}, "`interval` is `0`"),
     ({"trigger": {"periodic": {"interval": 1, "unit": "MONTHS"}}}, "`unit` is `MONTHS`, but has to be MINUTES, HOURS, DAYS, WEEKS"),
     ({"trigger": {"periodic": {"unit": "DAYS"}}}, "its trigger is not as Databricks takes it .*interval"),
+    ({"schedule": {"quartz_cron_expression": 5, "timezone_id": "UTC"}}, "its schedule is not as Databricks takes it"),
     ({"schedule": {"timezone_id": "UTC"}}, "its schedule is not as Databricks takes it .*quartz_cron_expression"),
     ({"schedule": {"quartz_cron_expression": "0 0 2 * * ?", "timezone_id": "UTC", "sql_condition": {}}}, "sql_condition"),
     ({"schedule": {"timezone_id": "UTC"}, "continuous": {"pause_status": "PAUSED"}}, "it has schedule and continuous"),
