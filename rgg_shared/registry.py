@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['PREVIOUS', 'connect', 'experiment_id', 'run', 'resume', 'curves', 'signature', 'requirements', 'log_model',
-           'saved_model', 'Champion', 'version_of', 'champion', 'Decision', 'gate', 'promote', 'rollback', 'newest_run']
+           'saved_model', 'Champion', 'version_of', 'champion', 'Decision', 'gate', 'promote', 'rollback',
+           'runs_of_night', 'check_tag', 'newest_run']
 
 # %% ../notebooks/library/08_registry.ipynb #d049927d
 import json
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,6 +224,26 @@ def rollback(model_name: str = "recommender", alias: str = "champion") -> str:
     client.set_registered_model_alias(model_name, alias, before.version)
     client.set_registered_model_alias(model_name, PREVIOUS, now.version)
     return str(before.version)
+
+# %% ../notebooks/library/08_registry.ipynb #5e47448a
+def runs_of_night(
+    experiment: str,  # its name
+    night: str,  # the tag `night` of the runs; empty for none
+    metric: str,  # of the test days
+) -> dict[str, float]:
+    "The finished runs that one night's job has trained, with their metric, best first."
+    client = connect()
+    found = client.get_experiment_by_name(experiment) if night else None
+    runs = client.search_runs([found.experiment_id], f"status = 'FINISHED' AND tags.night = '{check_tag(night)}'") if found else []
+    values = {r.info.run_id: r.data.metrics.get(f"test_{metric}", float("-inf")) for r in runs}
+    return dict(sorted(values.items(), key=lambda one: -one[1]))
+
+
+def check_tag(value: str) -> str:
+    "The value, if it may stand in a filter of MLflow."
+    if not re.fullmatch(r"[\w.-]+", value):
+        raise UserError(f"{value!r} is no name of a night: letters, digits, -, _ and . only.")
+    return value
 
 # %% ../notebooks/library/08_registry.ipynb #32581861
 def newest_run(

@@ -6,14 +6,13 @@
 __all__ = ['Plan', 'job_values', 'plan', 'refuse_mistakes', 'default_parallel', 'Conductor', 'Session', 'ignore', 'new_run',
            'execute', 'reopen', 'remember_lost', 'repair']
 
-# %% ../notebooks/library/13e_runner.ipynb #03b421d0
+# %% ../notebooks/library/13e_runner.ipynb #81156901
 import os
 import shutil
 import threading
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from .attempts import Attempts, Context, Stop, of_job, values_path
@@ -21,7 +20,7 @@ from .jobfile import closure, job_name, jobs_path, load_jobs, notebook_defaults,
 from .notebooks import RUNNER, end_all, guard
 from .references import resolve
 from .rules import OVER, SKIPPED, SUCCEEDED, decide, result
-from .runs import Run, admit, alive, blank, cancel_requested, each_record, last_success, load_run, new_run_id, now
+from .runs import Run, admit, alive, blank, cancel_requested, last_success, load_run, new_run_id, now
 from .runtime import UserError, cast
 from .validate import check_job, circles
 
@@ -157,7 +156,7 @@ class Conductor:
         Attempts(self.context, self.tasks[key], key, self.stop).until_over()
         self.context.watch(self.run, task=key)
 
-# %% ../notebooks/library/13e_runner.ipynb #e0d53364
+# %% ../notebooks/library/13e_runner.ipynb #6c916149
 @dataclass
 class Session:
     "What the runs of one process share."
@@ -172,13 +171,12 @@ class Session:
         "Take a run to its end; raises `KeyboardInterrupt` after an interrupt, when all is recorded and ended."
         interrupted = False
         with alive(run.run_id):
-            stop = Stop(above, run.settings.get("timeout_seconds", 0))
             try:
-                run.state = self.turn(run, watch, stop)
+                run.state = self.turn(run, watch, Stop(above))
                 if run.state == "RUNNING":
                     end_all(RUNNER, run.run_id)  # what a runner that died may have left
                     with nullcontext() if self.mark else guard(run.run_id):
-                        interrupted = self.conduct(run, watch, stop)
+                        interrupted = self.conduct(run, watch, Stop(above, run.settings.get("timeout_seconds", 0)))
             except KeyboardInterrupt:  # while it waited
                 interrupted, run.state = True, "CANCELED"
             if run.state in OVER:

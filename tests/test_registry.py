@@ -96,6 +96,24 @@ def test_the_champions_files_are_the_saved_model(logged, small_model):
     got = models.Recommender(registry.champion("files").path).predict(sessions)
     pd.testing.assert_frame_equal(got, models.load(small_model).predict(sessions))
 
+# %% ../notebooks/library/08_registry.ipynb #d4266f1b
+def test_the_runs_of_a_night_are_found_the_best_first(tracking):
+    import mlflow
+
+    night = []
+    for value in (0.2, 0.5, None):
+        with registry.run("nights", "model", {}, {"night": "20260301-nightly-1"}) as run_id:
+            if value:
+                mlflow.log_metric("test_recall_20", value)
+        night.append(run_id)
+    with registry.run("nights", "another night's", {}, {"night": "20260302-nightly-1"}):
+        pass
+    found = registry.runs_of_night("nights", "20260301-nightly-1", "recall_20")
+    assert list(found) == [night[1], night[0], night[2]] and list(found.values())[:2] == [0.5, 0.2]
+    assert registry.runs_of_night("nights", "", "recall_20") == registry.runs_of_night("none", "x", "recall_20") == {}
+    with pytest.raises(UserError, match="is no name of a night"):
+        registry.runs_of_night("nights", "x' OR 1", "recall_20")
+
 # %% ../notebooks/library/08_registry.ipynb #d387a655
 def test_the_newest_finished_run_is_found(logged):
     assert registry.newest_run("tests") == logged[1]
