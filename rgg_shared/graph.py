@@ -348,7 +348,7 @@ def history(after: dict[str, dict[str, str]]) -> dict[str, tuple[str, str]]:
             lanes.pop()
     return found
 
-# %% ../notebooks/library/13b_graph.ipynb #2c79ef01
+# %% ../notebooks/library/13b_graph.ipynb #b1665b1a
 def listing(settings: dict, states: dict[str, str], width: int) -> Text:
     "The job as a list of its tasks."
     tasks, after, found = {t["task_key"]: t for t in settings["tasks"]}, dependencies(settings), Text(no_wrap=True, overflow="ignore")
@@ -361,7 +361,8 @@ def listing(settings: dict, states: dict[str, str], width: int) -> Text:
             left, below, before = "● ", "  ", list(after[key])
             told += [f"after {clean(', '.join(before[:3]))}" + (f" and {len(before) - 3} more" if before[3:] else "")] if before else []
         style = COLOURS.get(states.get(key), "")
-        found.append(left).append(fit(name, max(8, width - len(left) - 20)), f"bold {style}").append(f"  {states.get(key, '')}".rstrip() + "\n", style)
+        found.append(left).append(fit(name, max(8, width - len(left) - 20)), f"bold {style}")
+        found.append(f"  {states.get(key, '')}".rstrip() + "\n", style)
         for text in told:
             found.append(below.ljust(len(left))).append(fit(text, width - len(left)) + "\n", "dim")
     found.rstrip()
@@ -447,7 +448,7 @@ def svg_box(task: dict, state: str, place: tuple) -> str:
         f'<rect width="6" height="{height}" rx="3" fill="{colour}"/>{texts}'
     )
 
-# %% ../notebooks/library/13b_graph.ipynb #f52ede81
+# %% ../notebooks/library/13b_graph.ipynb #8a08a0b1
 def as_svg(
     settings: dict,  # of a job, as in the jobs file
     states: dict[str, str] = {},  # of its tasks, by key
@@ -470,7 +471,8 @@ def as_svg(
     name = html.escape(clean(settings.get("name", "")))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="graph" width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}" '
-        f'role="{"group" if links else "img"}" aria-label="The job {name}: {len(placed)} tasks and what they depend on"><style>{STYLE}</style>'
-        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z"/>'
-        f'</marker></defs>{"".join(drawn)}</svg>'
+        f'role="{"group" if links else "img"}" '
+        f'aria-label="The job {name}: {len(placed)} tasks and what they depend on"><style>{STYLE}</style>'
+        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        f'<path d="M0 0 8 4 0 8z"/></marker></defs>{"".join(drawn)}</svg>'
     )

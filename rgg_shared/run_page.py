@@ -7,11 +7,12 @@ __all__ = ['STEPS', 'LEFT', 'WIDE', 'ROW', 'POLICY', 'NOTEBOOK', 'STYLE', 'TASK'
            'when', 'attempts', 'rows_of', 'Axis', 'bars', 'timeline', 'put', 'render', 'readable', 'as_text', 'view',
            'write']
 
-# %% ../notebooks/library/13c_run_page.ipynb #16b7f9c6
+# %% ../notebooks/library/13c_run_page.ipynb #ac4aceae
 import html
 import json
 import os
 import re
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -170,11 +171,12 @@ def render(notebook: str | None, folder: Path, name: str) -> dict:
         return {"trouble": f"The executed notebook {source} cannot be read: {type(e).__name__}: {clean(e)[:200]}"}
     return {"link": quote(name)}
 
-# %% ../notebooks/library/13c_run_page.ipynb #7c3812f4
+# %% ../notebooks/library/13c_run_page.ipynb #8edcc4dc
 STYLE = """
 :root { color-scheme: light dark; --line: #8885; --text: #1f2328; --page: #fff; --code: #8881 }
 @media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --page: #0d1117 } }
-body { font: 15px/1.5 ui-sans-serif, system-ui, sans-serif; color: var(--text); background: var(--page); margin: 0 auto; padding: 1rem; max-width: 70rem }
+body { font: 15px/1.5 ui-sans-serif, system-ui, sans-serif; color: var(--text); background: var(--page);
+  margin: 0 auto; padding: 1rem; max-width: 70rem }
 h1 { margin: 0 } h2 { margin: 2rem 0 .5rem; font-size: 1.2rem } h3 { margin: 0 .4rem 0 0; font-size: 1.05rem; display: inline }
 a { color: inherit } .wide { overflow-x: auto } .muted { opacity: .75 } .trouble { color: #d1242f }
 .state { border-left: .5rem solid; padding-left: .5rem; font-weight: 600; white-space: nowrap }
@@ -187,10 +189,12 @@ pre, code { font: 13px/1.45 ui-monospace, monospace } summary { cursor: pointer 
 .time { font: 12px ui-sans-serif, system-ui, sans-serif } .time text { fill: currentColor } .time .end { opacity: .75 }
 .time path { fill: none } .tick { stroke: var(--line) } .repair { stroke: #c38b00; stroke-width: 2; stroke-dasharray: 5 4 }
 .wait { stroke: #888; stroke-width: 3; stroke-dasharray: 1.5 2.5 }
-@media print { body { max-width: none } article { break-inside: avoid } .wide { overflow: visible } .wide svg { max-width: 100%; height: auto } }
+@media print {
+  body { max-width: none } article { break-inside: avoid } .wide { overflow: visible } .wide svg { max-width: 100%; height: auto }
+}
 """
 
-# %% ../notebooks/library/13c_run_page.ipynb #fe95fcce
+# %% ../notebooks/library/13c_run_page.ipynb #83a47853
 TASK = """
 {%- macro told(value) -%}
 {%- set text = as_text(value) -%}
@@ -203,20 +207,23 @@ TASK = """
 {%- endmacro -%}
 {%- macro state(word) -%}<span class="state" style="border-color: {{ colour(word) }}">{{ word }}</span>{%- endmacro -%}
 {%- macro notebook(found, words) -%}
-{% if found.link %}<a href="{{ found.link }}" target="_blank" rel="noopener">{{ words }}</a>{% elif found.trouble %}<span class="trouble">{{ found.trouble }}</span>{% endif %}
+{% if found.link %}<a href="{{ found.link }}" target="_blank" rel="noopener">{{ words }}</a>
+{% elif found.trouble %}<span class="trouble">{{ found.trouble }}</span>{% endif %}
 {%- endmacro -%}
 {%- macro task(t) -%}
 <article{% if t.id %} id="{{ t.id }}"{% endif %}>
 <h3>{{ t.name }}</h3> {{ state(t.state) }} {{ t.took }}
 <div class="muted">{{ t.what | join(" · ") }}</div>
-{% if t.start_time %}<div>{{ when(t.start_time) }}{% if t.end_time %} to {{ when(t.end_time) }}{% endif %}{% if t.attempts > 1 %}, {{ t.attempts }} attempts{% endif %}</div>{% endif %}
+{% if t.start_time %}<div>{{ when(t.start_time) }}{% if t.end_time %} to {{ when(t.end_time) }}{% endif %}
+{% if t.attempts > 1 %}, {{ t.attempts }} attempts{% endif %}</div>{% endif %}
 {% if t.error %}<pre>{{ t.error }}</pre>{% endif %}
 <div>{{ notebook(t.page, "Executed notebook") }}</div>
 {% for name, values in (("Parameters", t.parameters), ("Task values", t.task_values)) if values %}
 <details{{ " open" if values|length < 9 }}><summary>{{ name }}</summary>{{ table(values) }}</details>
 {% endfor %}
 {% if t.history|length > 1 %}<details><summary>Attempts</summary>
-{% for a in t.history %}<div>{{ loop.index }}. {{ state(a.state) }} {{ a.took }} from {{ when(a.start_time) }} {{ notebook(a.page, "notebook") }}
+{% for a in t.history %}<div>
+{{ loop.index }}. {{ state(a.state) }} {{ a.took }} from {{ when(a.start_time) }} {{ notebook(a.page, "notebook") }}
 {% if a.error and not loop.last %}<pre>{{ a.error }}</pre>{% endif %}</div>{% endfor %}</details>{% endif %}
 {% if t.iterations %}<details{{ " open" if t.iterations|length < 9 }}><summary>{{ t.iterations|length }} iterations</summary>
 {% for i in t.iterations %}{{ task(i) }}{% endfor %}</details>{% endif %}
@@ -224,26 +231,26 @@ TASK = """
 {%- endmacro -%}
 """
 
-# %% ../notebooks/library/13c_run_page.ipynb #057fa57a
+# %% ../notebooks/library/13c_run_page.ipynb #18876c99
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{{ policy }}">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{{ run.job }} {{ run.state }} {{ run.run_id }}</title>
 <style>{{ style }}</style></head><body>
 <h1>{{ run.job }}</h1>
-<p>{{ state(run.state) }} {{ took }}{% if not run.end_time %}, still running as of {{ now }}{% endif %}</p>
+<p>{{ state(run.state) }} {{ took }}{% if run.start_time and not run.end_time %}, still running as of {{ now }}{% endif %}</p>
 <table><tr><th scope="row">run</th><td>{{ run.run_id }}</td></tr><tr><th scope="row">started</th><td>{{ when(run.start_time) }}</td></tr>
 {% if run.end_time %}<tr><th scope="row">ended</th><td>{{ when(run.end_time) }}</td></tr>{% endif %}
 {% if run.trigger %}<tr><th scope="row">trigger</th><td>{{ run.trigger.type }}</td></tr>{% endif %}
 {% for moment in run.repairs or () %}<tr><th scope="row">repaired</th><td>{{ when(moment) }}</td></tr>{% endfor %}</table>
 {% if graph %}<h2>Graph</h2><div class="wide">{{ graph }}</div>{% endif %}
-<h2>Timeline</h2><div class="wide">{{ timeline }}</div>
+{% if timeline %}<h2>Timeline</h2><div class="wide">{{ timeline }}</div>{% endif %}
 {% if run.parameters %}<h2>Parameters</h2>{{ table(run.parameters) }}{% endif %}
 <h2>Tasks</h2>
 {% for t in tasks %}{{ task(t) }}
 {% endfor %}</body></html>
 """
 
-# %% ../notebooks/library/13c_run_page.ipynb #263ec4ea
+# %% ../notebooks/library/13c_run_page.ipynb #5f764bfc
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # the colours of a traceback
 
 
@@ -262,11 +269,11 @@ def as_text(value) -> str:
 
 def view(record: dict, name: str, file: str, told: list[str], folder: Path, now: float, link: str = "") -> dict:
     "What the page shows of a task or an iteration; its notebooks are rendered on the way."
-    history = [
-        a | {"took": took(a, now), "error": readable(a.get("error")), "page": render(a.get("notebook"), folder, f"{file}+attempt{i}.html")
-             if a.get("notebook") != record.get("notebook") else {}}
-        for i, a in enumerate(attempts(record), 1)
-    ]
+    history = []
+    for i, a in enumerate(attempts(record), 1):
+        own = a.get("notebook") if a.get("notebook") != record.get("notebook") else None
+        page = render(own, folder, f"{file}+attempt{i}.html")
+        history.append(a | {"took": took(a, now), "error": readable(a.get("error")), "page": page})
     return {
         "id": link[1:], "name": name, "what": told, "state": record["state"], "took": took(record, now), "history": history,
         "start_time": record.get("start_time"), "end_time": record.get("end_time"), "attempts": record.get("attempts") or 0,
@@ -278,7 +285,7 @@ def view(record: dict, name: str, file: str, told: list[str], folder: Path, now:
         ],
     }
 
-# %% ../notebooks/library/13c_run_page.ipynb #d84cdca2
+# %% ../notebooks/library/13c_run_page.ipynb #92684f0f
 def write(
     run: dict,  # the record of a run, with the job's settings
     folder: Path,  # where the page and the notebooks go
@@ -287,19 +294,21 @@ def write(
     from jinja2 import Environment
     from markupsafe import Markup
 
-    folder, now = Path(folder), datetime.now(UTC)
+    folder, now = Path(folder), at(run["end_time"]) or time.time()  # what has no end was ended with the run
     folder.mkdir(parents=True, exist_ok=True)
     settings = run.get("settings") or {}
     told = {t["task_key"]: graph.lines(t)[1:] for t in settings.get("tasks", [])}
     links = {key: f"#task-{i}" for i, key in enumerate(run["tasks"], 1)}
     states = {key: task["state"] for key, task in run["tasks"].items()}
     files = {key: quote(key, safe="") for key in run["tasks"]} | {"report": "report+notebook"}  # report.html is this page
-    tasks = [view(t, key, files[key], told.get(key, []), folder, now.timestamp(), links[key]) for key, t in run["tasks"].items()]
+    tasks = [view(t, key, files[key], told.get(key, []), folder, now, links[key]) for key, t in run["tasks"].items()]
     page = Environment(autoescape=True, trim_blocks=True).from_string(TASK + PAGE)
     page.globals.update(when=when, colour=hex_colour, as_text=as_text)
     text = page.render(
-        run=run, tasks=tasks, took=took(run, now.timestamp()), now=when(now.isoformat()), policy=POLICY, style=Markup(STYLE),
-        graph=Markup(graph.as_svg(settings, states, links)) if told else "", timeline=Markup(timeline(run, links, now.timestamp())),
+        run=run, tasks=tasks, took=took(run, now), now=when(datetime.fromtimestamp(now, UTC).isoformat()),
+        policy=POLICY, style=Markup(STYLE),
+        graph=Markup(graph.as_svg(settings, states, links)) if told else "",
+        timeline=Markup(timeline(run, links, now)) if run["start_time"] else "",
     )
     put(folder / "report.html", text)
     return folder / "report.html"

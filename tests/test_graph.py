@@ -103,7 +103,7 @@ LIST = """\
     report.ipynb
     run if ALL_DONE"""
 
-# %% ../notebooks/library/13b_graph.ipynb #fafe72c1
+# %% ../notebooks/library/13b_graph.ipynb #59e39c2e
 @pytest.mark.parametrize("width, picture", [(120, BOXES), (80, LIST)])
 def test_a_decision_is_drawn_as_boxes_or_as_a_list(width, picture):
     drawn = graph.as_text(decision(), {"monitor": "SUCCESS"}, width)
@@ -133,7 +133,7 @@ def test_a_line_that_passes_under_another_does_not_join_it():
 
 def test_a_list_with_too_many_lines_side_by_side_names_what_comes_before():
     many = {f"t{i}": [] for i in range(50)}
-    assert graph.as_text(job(**many, end=list(many)), width=80).plain.endswith("● end\n  end.ipynb\n  after t0, t1, t2 and 47 more")
+    assert graph.as_text(job(**many, end=list(many)), width=40).plain.endswith("● end\n  end.ipynb\n  after t0, t1, t2 and 47 more")
 
 
 def test_a_job_without_tasks_and_wide_characters_can_be_drawn():

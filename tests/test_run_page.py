@@ -13,9 +13,10 @@ import pytest
 
 from rgg_shared import graph, run_page
 
-# %% ../notebooks/library/13c_run_page.ipynb #8fd0b570
+# %% ../notebooks/library/13c_run_page.ipynb #69df6f55
 @pytest.mark.parametrize("seconds, words", [
-    (0, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.6, "1 min"), (185, "3 min 05 s"), (7200, "2 h"), (7260, "2 h 01 min"), (273_600, "3 d 04 h")])
+    (0, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"),
+    (59.6, "1 min"), (185, "3 min 05 s"), (7200, "2 h"), (7260, "2 h 01 min"), (273_600, "3 d 04 h")])
 def test_a_time_span_is_told_in_words(seconds, words):
     assert run_page.duration(seconds) == words
 
@@ -43,7 +44,7 @@ def executed(path, *outputs):
     nbformat.write(nb, path)
     return str(path)
 
-# %% ../notebooks/library/13c_run_page.ipynb #472a9382
+# %% ../notebooks/library/13c_run_page.ipynb #932a3da3
 STATES = [*graph.COLOURS]
 
 
@@ -64,9 +65,11 @@ def run(tmp_path):
         "gone": record("FAILED", 201, 202, error="KeyError: '&'", notebook=str(tmp_path / "gone.ipynb")),
     } | {f"in_{state}": record(state) for state in STATES}
     settings = {"name": "nightly", "tasks": [
-        {"task_key": key, "notebook_task": {"notebook_path": f"notebooks/{key}.ipynb"}, "depends_on": [{"task_key": "ingest"}] * (key == "train")}
+        {"task_key": key, "notebook_task": {"notebook_path": f"notebooks/{key}.ipynb"},
+         "depends_on": [{"task_key": "ingest"}] * (key == "train")}
         for key in tasks]}
-    return {"run_id": "20250301-nightly", "job": "nightly <&>", "state": "FAILED", "parameters": {"lake": "data/lake", "x": '"><img src=x>'},
+    return {"run_id": "20250301-nightly", "job": "nightly <&>", "state": "FAILED",
+            "parameters": {"lake": "data/lake", "x": '"><img src=x>'},
             "start_time": moment(0), "end_time": moment(86_460), "trigger": {"type": "PERIODIC"}, "repairs": [moment(86_400)],
             "settings": settings, "tasks": tasks}
 
@@ -124,7 +127,7 @@ def test_every_state_time_and_trouble_is_told(run, tmp_path):
     order = [text.index(f"{key} {task['state']}", text.index("Tasks")) for key, task in run["tasks"].items()]
     assert order == sorted(order)
 
-# %% ../notebooks/library/13c_run_page.ipynb #79626fca
+# %% ../notebooks/library/13c_run_page.ipynb #45fd40d9
 def test_the_timeline_shows_attempts_waiting_and_cuts_the_night_out(run):
     links = {key: "#x" for key in run["tasks"]}
     drawn = ElementTree.fromstring(run_page.timeline(run, links, T0.timestamp()))
@@ -141,6 +144,12 @@ def test_a_run_that_goes_on_is_shown_as_it_is(run, tmp_path):
     run |= {"state": "RUNNING", "end_time": None, "tasks": {"ingest": record("RUNNING", 0), "train": record("PENDING")}, "repairs": []}
     text = Page(run_page.write(run, tmp_path)).text
     assert "still running as of 2" in text and "PENDING" in text
+
+
+def test_a_run_that_waits_for_its_turn_has_a_page(run, tmp_path):
+    run |= {"state": "QUEUED", "start_time": None, "end_time": None, "repairs": [], "tasks": {"ingest": record("PENDING")}}
+    text = Page(run_page.write(run, tmp_path)).text
+    assert "QUEUED" in text and "Timeline" not in text and "still running" not in text
 
 
 def test_a_notebook_is_rendered_again_only_when_it_has_changed(run, tmp_path):
