@@ -232,7 +232,7 @@ def run_job_task(self: "Attempts", stop: Stop) -> dict:
 # %% ../notebooks/library/13d_attempts.ipynb #48799b4c
 KINDS = {run.__name__: run for run in (notebook_task, condition_task, for_each_task, run_job_task)}
 
-# %% ../notebooks/library/13d_attempts.ipynb #ea47e7cd
+# %% ../notebooks/library/13d_attempts.ipynb #b9456da9
 @dataclass
 class Attempts:
     "A task, or one iteration of a loop, through its attempts."
@@ -295,14 +295,15 @@ class Attempts:
             return "CANCELED"
         try:
             stop = Stop(self.stop, self.settings.get("timeout_seconds", 0))
-            self.update(state="RUNNING", attempts=self.record["attempts"] + 1, start_time=now(), end_time=None, error=None, error_code="", values={},
-                        notebook=None, parameters={})
-            found = self.outcome(kind, stop)
+            begun = dict(start_time=now(), end_time=None, state="RUNNING", error=None, notebook=None)
+            earlier = self.record["history"]
+            self.update(**begun, attempts=self.record["attempts"] + 1, error_code="", values={}, parameters={}, history=[*earlier, begun])
+            found = self.outcome(kind, stop) | {"end_time": now()}
         finally:
             if kind == "notebook_task":
                 self.context.slots.release()
-        last = {name: self.record[name] for name in ("start_time", "notebook")} | {"end_time": now()} | {k: found.get(k) for k in ("state", "error")}
-        self.update(**found, end_time=last["end_time"], history=[*self.record["history"], last])
+        known = begun | {"notebook": self.record["notebook"]} | {name: found[name] for name in ("state", "error", "end_time") if name in found}
+        self.update(**found, history=[*earlier, known])
         return found["state"]
 
     def slot(self) -> bool:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Plan', 'job_values', 'plan', 'refuse_mistakes', 'default_parallel', 'Conductor', 'Session', 'ignore', 'new_run',
-           'execute', 'reopen', 'remember_lost', 'repair']
+           'execute', 'reopen', 'close_lost', 'repair']
 
 # %% ../notebooks/library/13e_runner.ipynb #81156901
 import os
@@ -245,7 +245,7 @@ def execute(
     "Run a job to its end; the run comes back in its result state."
     return Session(plan.jobs, plan.file, parallel).carry_out(new_run(plan, trigger, time), watch)
 
-# %% ../notebooks/library/13e_runner.ipynb #6013a4b6
+# %% ../notebooks/library/13e_runner.ipynb #d9ff5ede
 def reopen(run: Run, jobs: dict[str, dict]) -> Run:
     "The run with its unsuccessful tasks ready to run again; raises `UserError` where there are none."
     alone = {t["task_key"] for t in run.settings["tasks"]}
@@ -264,16 +264,16 @@ def reopen(run: Run, jobs: dict[str, dict]) -> Run:
         key = task["task_key"]
         run.tasks[key] = old.get(key, blank())
         if key in again:
-            remember_lost(run.tasks[key])
+            close_lost(run.tasks[key])
             run.tasks[key].update(state="BLOCKED", start_time=None, end_time=None, error=None, error_code="", repaired=True)
     (run.home / "cancel").unlink(missing_ok=True)
     return run
 
 
-def remember_lost(record: dict):
-    "Put an attempt that ended with its runner among the others."
-    if record["state"] == "INTERNAL_ERROR" and record["start_time"] not in [a["start_time"] for a in record["history"]]:
-        record["history"] = [*record["history"], {name: record[name] for name in ("start_time", "end_time", "notebook", "state", "error")}]
+def close_lost(record: dict):
+    "Say of an attempt that ended with its runner that it did."
+    if record["history"] and record["history"][-1]["state"] == "RUNNING":
+        record["history"][-1] = record["history"][-1] | {name: record[name] for name in ("state", "error", "notebook")}
 
 
 def repair(
