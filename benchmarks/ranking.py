@@ -9,7 +9,9 @@ import argparse
 import os
 import tempfile
 
-from rgg_shared import evaluate, features, jobs, ranking, train
+from real_data import run_tasks
+
+from rgg_shared import evaluate, features, ranking, train
 from rgg_shared.runtime import Lake, get_spark
 
 DATA = {  # files; what the job is given; arguments of train_session_gru; arguments of train_ranker
@@ -33,10 +35,7 @@ TASKS = ("simulate", "ingest", "featurize")  # of the job nightly
 def prepare(name: str, given: dict) -> str:
     "Run the job's first tasks; the path of the examples comes back."
     given = given | dict(lake=f"data/{name}", valid_days="0")
-    for task in TASKS[1:] if "source" in given else TASKS:
-        ended = jobs.execute(jobs.plan("nightly", given, only=task), lambda run, task, step=None, line=None: line and print(task, line, flush=True))
-        if ended.state != "SUCCESS":
-            raise SystemExit("\n".join(t["error"] for t in ended.tasks.values() if t["error"]))
+    run_tasks(TASKS[1:] if "source" in given else TASKS, given)
     return Lake(given["lake"]).path("examples")
 
 

@@ -28,17 +28,23 @@ DATA = {
 MEASURES = {"recall_5": "Recall@5", "recall_20": "Recall@20", "mrr_20": "MRR@20"}
 
 
+def run_tasks(tasks: tuple[str, ...], given: dict[str, str]) -> jobs.Run:
+    "Run tasks of the job nightly one after another; the last one's run comes back."
+    for task in tasks:
+        ended = jobs.execute(jobs.plan("nightly", given, only=task), lambda run, line=None, **_: line and print(line, flush=True))
+        if ended.state != "SUCCESS":
+            sys.exit("\n".join(f"{key}: {t['error']}" for key, t in ended.tasks.items() if t["error"]))
+    return ended
+
+
 def run(name: str, folder: Path, seed: int) -> dict:
     "The held-out metrics by method."
     settings = dict(DATA[name])
     source = ",".join(str(folder / file) for file in settings.pop("files"))
     given = settings | dict(lake=f"data/{name}", source=source, valid_days="0", seed=str(seed))
     tasks = ("ingest", "featurize", "train") if seed == 1 else ("train",)
-    for task in tasks:
-        ended = jobs.execute(jobs.plan("nightly", given, only=task), lambda run, task, step=None, line=None: line and print(task, line))
-        if ended.state != "SUCCESS":
-            sys.exit("\n".join(f"{key}: {t['error']}" for key, t in ended.tasks.items() if t["error"]))
-    return ended.tasks["train"]["values"]["test_metrics"]
+    [trained] = run_tasks(tasks, given).tasks["train"]["iterations"].values()
+    return trained["values"]["test_metrics"]
 
 
 def spread(values: list[float]) -> str:

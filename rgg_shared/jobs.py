@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['app', 'FILE', 'JSON', 'PARALLEL', 'RUN', 'PLAIN', 'exit_code', 'parse_parameters', 'job_settings', 'follow', 'run',
-           'repair_run', 'cancel', 'list_jobs', 'validate', 'graph', 'runs', 'show', 'report', 'schedule', 'serve',
-           'rollback', 'main']
+           'run_notebook', 'repair_run', 'cancel', 'list_jobs', 'validate', 'graph', 'runs', 'show', 'report',
+           'schedule', 'serve', 'rollback', 'main']
 
-# %% ../notebooks/library/15_jobs.ipynb #a14a66af
+# %% ../notebooks/library/15_jobs.ipynb #aef4bd46
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ from rich.text import Text
 from .graph import COLOURS, as_svg, as_text
 from .jobfile import jobs_path, load_jobs, unknown
 from .rules import SUCCEEDED
-from .runner import Plan, execute, plan, repair  # noqa: F401, what scripts use
+from .runner import Plan, execute, plan, refuse_mistakes, repair
 from .runs import Run, load_run, request_cancel, run_ids
 from .runtime import UserError
 from .screen import Screen, conclude, duration
@@ -89,6 +90,25 @@ def run(
     """
     planned = plan(job, parse_parameters(parameter), file, task)
     follow(planned.tasks, as_json, lambda screen: execute(planned, screen, parallel, trigger, trigger_time))
+
+# %% ../notebooks/library/15_jobs.ipynb #35455221
+@app.command("notebook", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run_notebook(context: typer.Context, notebook: str = typer.Argument(help="Its name below notebooks/, or its path."), as_json: bool = JSON):
+    """Run one notebook, its parameters as --name value.
+
+    Example: rgg notebook 40_train --model als --lake data/mine
+    """
+    given = context.args
+    if len(given) % 2 or not all(name.startswith("--") for name in given[::2]):
+        raise UserError(f"{' '.join(given)}: write a notebook's parameters as --name value.")
+    path = notebook if notebook.endswith(".ipynb") else f"notebooks/{notebook}.ipynb"
+    values = {name[2:]: value for name, value in zip(given[::2], given[1::2])}
+    task = {"task_key": Path(path).stem, "notebook_task": {"notebook_path": path, "base_parameters": values}}
+    jobs = {task["task_key"]: {"name": task["task_key"], "tasks": [task], "max_concurrent_runs": 1000}}
+    refuse_mistakes(jobs, task["task_key"], jobs_path())
+    planned = Plan(task["task_key"], jobs[task["task_key"]], {}, jobs_path(), jobs)
+    os.environ.pop("MLFLOW_RUN_ID", None)  # of `mlflow run`, which the notebook is not to write to
+    follow(planned.tasks, as_json, lambda screen: execute(planned, screen))
 
 # %% ../notebooks/library/15_jobs.ipynb #02e63591
 @app.command("repair")

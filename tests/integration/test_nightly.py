@@ -55,10 +55,10 @@ def test_the_night_ends_with_a_champion_and_says_so(shop):
     champion = registry.champion()
     run = newest_run(data)
     assert run.state == "SUCCESS" and {t["state"] for t in run.tasks.values()} == {"SUCCESS"}
-    assert champion.version == "1" and champion.run_id == run.tasks["train"]["values"]["run_id"]
+    assert champion.version == "1" and champion.run_id == run.tasks["train"]["iterations"]["0"]["values"]["run_id"]
     for expected in ("popularity", "markov", "challenger", "recommender version 1 has the alias champion", "looked at:", "recommended:"):
         assert expected in said
-    assert all(Path(t["notebook"]).exists() for t in run.tasks.values())
+    assert all(Path(run.tasks[task]["notebook"]).exists() for task in ("simulate", "ingest", "featurize", "promote", "score"))
 
 
 def test_every_row_is_an_event_or_in_quarantine(shop, lake):
