@@ -1,9 +1,13 @@
 """Fixtures that every test shares."""
+import json
 import os
 
 import pytest
 
 from rgg_shared.runtime import get_spark
+
+# The JVMs of tests live for seconds, too short for code to be compiled a second time; notebooks and executors inherit this.
+os.environ.setdefault("RGG_SPARK_CONF", json.dumps({f"spark.{where}.extraJavaOptions": "-XX:TieredStopAtLevel=1" for where in ("driver", "executor")}))
 
 
 @pytest.fixture(scope="session")
