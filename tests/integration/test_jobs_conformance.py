@@ -314,9 +314,9 @@ def test_a_failure_that_is_tried_again_is_never_seen_as_one(tmp_path, data, monk
     "Between two attempts the task is not FAILED for an instant: a dependent would take that for the end."
     seen, update = [], runs.Run.update
 
-    def spy(run, key, iteration="", **changes):
-        seen.append((run.job, changes.get("state")))
-        update(run, key, iteration, **changes)
+    def spy(self, key, iteration="", **changes):
+        seen.append((self.job, changes.get("state")))
+        update(self, key, iteration, **changes)
 
     monkeypatch.setattr(runs.Run, "update", spy)
     jobs.execute(jobs.plan("j", {}, write(tmp_path, j=job([other("a", max_retries=1)]), other=job([bad("x")]))))
