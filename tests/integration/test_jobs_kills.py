@@ -6,8 +6,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
+import psutil
 from typer.testing import CliRunner
 
 from rgg_shared import jobs, notebooks, runs
@@ -114,3 +116,25 @@ def test_a_killed_run_is_told_as_it_is_and_repaired(tmp_path, monkeypatch):
         seen.append(found | {"seconds": round(time.monotonic() - began, 1)})
         print(json.dumps(seen[-1]), flush=True)
     assert len(seen) == KILLS
+
+
+def test_the_guard_of_a_dead_runner_leaves_the_repair_alone(tmp_path, monkeypatch):
+    "It may be late, on a busy machine; here it is stopped until the repair has kernels."
+    monkeypatch.setenv("RGG_DATA", str(tmp_path / "data"))
+    write(tmp_path)
+    runner = start(tmp_path)
+    reaper = lambda: [child for child in psutil.Process(runner.pid).children() if "reap(" in " ".join(child.cmdline())]
+    while not reaper():
+        time.sleep(0.02)
+    guard, = reaper()
+    guard.suspend()
+    runner.kill()
+    runner.wait()
+    run_id, = runs.run_ids()
+    with ThreadPoolExecutor(1) as pool:
+        repair, began = pool.submit(rgg, "repair", run_id), time.time()
+        while not any(process.create_time() > began for process in notebooks.marked(notebooks.RUNNER, run_id)):
+            time.sleep(0.02)
+        guard.resume()
+        assert repair.result()[1] == 0
+    guard.wait(20)
