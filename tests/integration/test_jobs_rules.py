@@ -1,4 +1,5 @@
 """Random jobs of condition tasks, run for real, end as an evaluator says that was written from Databricks' pages alone."""
+import itertools
 import os
 import tempfile
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
-from rgg_shared import runner
+from rgg_shared import rules, runner
 
 RUN_IFS = ["ALL_SUCCESS", "AT_LEAST_ONE_SUCCESS", "NONE_FAILED", "ALL_DONE", "AT_LEAST_ONE_FAILED", "ALL_FAILED"]
 
@@ -28,6 +29,17 @@ def becomes(task, before):
     if "disabled" in each and (set(each) == {"disabled"} or task["run_if"] in ("ALL_SUCCESS", "ALL_FAILED")):
         return "disabled"  # it cannot be met because of that
     return "skipped" if task["run_if"] in ("AT_LEAST_ONE_FAILED", "ALL_FAILED") or not any(failed) else "failed"
+
+
+def test_every_combination_of_four_dependencies_is_decided_as_the_documentation_says():
+    words = {"SUCCESS": "true", "OUTCOME": "true", "FAILED": "failed", "UPSTREAM_FAILED": "failed", "EXCLUDED": "skipped", "DISABLED": "disabled", "RUN": "true"}
+    kinds = ["SUCCESS", "OUTCOME", "FAILED", "EXCLUDED", "DISABLED"]
+    for states in itertools.chain.from_iterable(itertools.combinations_with_replacement(kinds, size) for size in range(5)):
+        before = {f"t{n}": words[state] for n, state in enumerate(states)}
+        on = [(key, "false" if state == "OUTCOME" else None) for key, state in zip(before, states)]
+        for run_if in RUN_IFS:
+            task = {"does": "true", "run_if": run_if, "disabled": False, "on": on}
+            assert words[rules.decide(run_if, list(states))] == becomes(task, before), (run_if, states)
 
 
 @strategies.composite
