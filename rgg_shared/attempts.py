@@ -7,6 +7,7 @@ __all__ = ['KINDS', 'Stop', 'Context', 'of_job', 'of_task', 'values_path', 'left
            'notebook_values', 'notebook_task', 'ended', 'condition_task', 'for_each_task', 'run_job_task', 'Attempts']
 
 # %% ../notebooks/library/13d_attempts.ipynb #270ff5b3
+import itertools
 import json
 import os
 import threading
@@ -272,22 +273,23 @@ class Attempts:
 
     def until_over(self):
         "Try, and try again as the settings say."
-        tries, again = 0, self.settings.get("max_retries", 0)
-        while True:
+        for tries in itertools.count(1):
             began = time.monotonic()
-            state = self.attempt()
-            tries += 1
-            retried = state in ("FAILED", "INTERNAL_ERROR") or (state == "TIMEDOUT" and self.settings.get("retry_on_timeout"))
-            if not retried or again in range(tries) or self.stop():
+            state = self.attempt(tries)
+            if self.record["state"] != "WAITING_FOR_RETRY":
                 return
-            self.update(state="WAITING_FOR_RETRY")
             pause = self.settings.get("min_retry_interval_millis", 0) / 1000 - (time.monotonic() - began)
             self.tell(step=f"attempt {tries} {state}; the next in {max(0.0, pause):.0f} s")
             if not self.stop.sleep(pause):
                 self.update(state="CANCELED", end_time=now())
                 return
 
-    def attempt(self) -> str:
+    def tried_again(self, state: str, tries: int) -> bool:
+        "Whether another attempt follows on one that ended so."
+        failed = state in ("FAILED", "INTERNAL_ERROR") or (state == "TIMEDOUT" and self.settings.get("retry_on_timeout", False))
+        return failed and self.settings.get("max_retries", 0) not in range(tries) and not self.stop()
+
+    def attempt(self, tries: int) -> str:
         "One attempt, with its record; the state comes back."
         kind = kind_of(self.settings)
         if kind == "notebook_task" and not self.slot():
@@ -303,7 +305,8 @@ class Attempts:
             if kind == "notebook_task":
                 self.context.slots.release()
         known = begun | {"notebook": self.record["notebook"]} | {name: found[name] for name in ("state", "error", "end_time") if name in found}
-        self.update(**found, history=[*earlier, known])
+        again = {"state": "WAITING_FOR_RETRY"} if self.tried_again(found["state"], tries) else {}
+        self.update(**found | again, history=[*earlier, known])  # at once: no dependent sees a failure that is none yet
         return found["state"]
 
     def slot(self) -> bool:

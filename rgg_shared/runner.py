@@ -8,6 +8,7 @@ __all__ = ['Plan', 'job_values', 'plan', 'refuse_mistakes', 'default_parallel', 
 
 # %% ../notebooks/library/13e_runner.ipynb #81156901
 import os
+import secrets
 import shutil
 import threading
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -166,6 +167,7 @@ class Session:
 
     def __post_init__(self):
         self.slots, self.mark = threading.BoundedSemaphore(self.parallel or default_parallel()), ""
+        self.own = secrets.token_hex(8)  # the guard's mark: that of a runner that died must not end what a repair of its run starts
 
     def carry_out(self, run: Run, watch, above: Stop | None = None) -> Run:
         "Take a run to its end; raises `KeyboardInterrupt` after an interrupt, when all is recorded and ended."
@@ -175,7 +177,7 @@ class Session:
                 run.state = self.turn(run, watch, Stop(above))
                 if run.state == "RUNNING":
                     end_all(RUNNER, run.run_id)  # what a runner that died may have left
-                    with nullcontext() if self.mark else guard(run.run_id):
+                    with nullcontext() if self.mark else guard(self.own):
                         interrupted = self.conduct(run, watch, Stop(above, run.settings.get("timeout_seconds", 0)))
             except KeyboardInterrupt:  # while it waited
                 interrupted, run.state = True, "CANCELED"
@@ -199,7 +201,7 @@ class Session:
     def conduct(self, run: Run, watch, stop: Stop) -> bool:
         "Run its tasks; True when it was interrupted."
         outermost = not self.mark
-        self.mark = self.mark or run.run_id
+        self.mark = self.mark or f"{run.run_id}/{self.own}"
         run.parameters = {name: resolve(value, lambda names: of_job(run, names)) for name, value in run.parameters.items()}
         conductor = Conductor(Context(run, watch, self.slots, self.mark, self.run_job), stop)
         try:

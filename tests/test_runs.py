@@ -30,7 +30,12 @@ def test_a_run_is_read_as_it_was_written_with_its_iterations(data):
         run.set_iterations("a", {"0": runs.blank(input=1), "10": runs.blank(input=2)})
         run.update("b", state="SUCCESS", values={"x": [1]})
         run.update("a", "10", state="FAILED", error="no")
-        assert runs.load_run(run.run_id[:20]) == run and json.dumps(run.as_dict())
+        run.update("a", "0", state="SUCCESS")
+        run.update("a", state="FAILED")
+        assert runs.load_run(run.run_id[:20]) == run and json.dumps(run.as_dict()) == json.dumps(runs.load_run().as_dict()), "in the same order"
+        run.set_iterations("b", {})
+        run.update("b", state="SUCCESS")
+        assert runs.load_run() == run, "a loop over nothing"
     assert runs.run_ids() == [run.run_id]
     assert runs.last_success("j", "b") == run.run_id and runs.last_success("j", "a") is None
 
@@ -53,7 +58,9 @@ def test_names_of_runs(data):
         runs.admit(new(job))
     with pytest.raises(UserError, match="2 runs begin with '2'"):
         runs.find_run("2")
-    assert runs.find_run().split("-")[2] == "k"
+    older = runs.load_run(runs.run_ids()[0])
+    older.save()
+    assert runs.find_run().split("-")[2] == "k" and runs.run_ids()[0] == older.run_id, "an older run stays that when it is written again"
 
 # %% ../notebooks/library/13_runs.ipynb #9d87ddf5
 def test_a_job_has_no_more_runs_at_a_time_than_it_may(data):
@@ -69,7 +76,7 @@ def test_a_job_has_no_more_runs_at_a_time_than_it_may(data):
 def test_runs_wait_in_the_order_of_arrival(data):
     queued = [new(queue={"enabled": True}) for _ in range(3)]
     for n, run in enumerate(queued):
-        run.run_id = f"{n}-{run.run_id}"
+        run.run_id = f"{9 - n}-{run.run_id}"  # in one second, ids are in no order
     with runs.alive(queued[1].run_id), runs.alive(queued[2].run_id):
         with runs.alive(queued[0].run_id):
             assert [runs.admit(run) for run in queued] == ["RUNNING", "QUEUED", "QUEUED"]
