@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PREVIOUS', 'connect', 'experiment_id', 'run', 'resume', 'curves', 'signature', 'requirements', 'log_model',
-           'saved_model', 'Champion', 'version_of', 'champion', 'Decision', 'gate', 'promote', 'replace', 'rollback',
-           'runs_of_night', 'check_tag', 'newest_run']
+           'saved_model', 'Champion', 'version_of', 'champion', 'Decision', 'gate', 'promote', 'replace', 'training_of',
+           'rollback', 'runs_of_night', 'check_tag', 'newest_run']
 
 # %% ../notebooks/library/08_registry.ipynb #d049927d
 import json
@@ -215,7 +215,7 @@ def _register(client, model_name: str, run_id: str) -> str:
     versions = client.search_model_versions(f"name = '{model_name}' and run_id = '{run_id}'")
     return versions[0].version if versions else mlflow.register_model(f"runs:/{run_id}/model", model_name).version
 
-# %% ../notebooks/library/08_registry.ipynb #74aa41dd
+# %% ../notebooks/library/08_registry.ipynb #78b1f66a
 def replace(
     champion: Champion,  # the version that was refreshed
     run_id: str,  # the run that has logged its refreshed form
@@ -232,6 +232,13 @@ def replace(
         return None
     client.set_registered_model_alias(champion.name, alias, version)
     return str(version)
+
+
+def training_of(champion: Champion):
+    "The MLflow run that has trained a version, however often it was refreshed since."
+    run = connect().get_run(champion.run_id)
+    trained = run.data.tags.get("refreshed_from")
+    return connect().get_run(trained) if trained else run
 
 # %% ../notebooks/library/08_registry.ipynb #cdce7e7a
 def rollback(model_name: str = "recommender", alias: str = "champion") -> str:
