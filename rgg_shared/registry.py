@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PREVIOUS', 'connect', 'experiment_id', 'run', 'resume', 'curves', 'signature', 'requirements', 'log_model',
-           'saved_model', 'Champion', 'version_of', 'champion', 'Decision', 'gate', 'promote', 'rollback',
-           'runs_of_night', 'check_tag', 'newest_run']
+           'saved_model', 'Champion', 'version_of', 'champion', 'Decision', 'gate', 'promote', 'replace', 'training_of',
+           'rollback', 'runs_of_night', 'check_tag', 'newest_run']
 
 # %% ../notebooks/library/08_registry.ipynb #d049927d
 import json
@@ -214,6 +214,31 @@ def _register(client, model_name: str, run_id: str) -> str:
 
     versions = client.search_model_versions(f"name = '{model_name}' and run_id = '{run_id}'")
     return versions[0].version if versions else mlflow.register_model(f"runs:/{run_id}/model", model_name).version
+
+# %% ../notebooks/library/08_registry.ipynb #78b1f66a
+def replace(
+    champion: Champion,  # the version that was refreshed
+    run_id: str,  # the run that has logged its refreshed form
+    alias: str = "champion",
+    reason: str = "",  # kept with the version
+) -> str | None:
+    "Register the refreshed form and give it the champion's alias; its version, or None where the champion lost it meanwhile."
+    client = connect()
+    version = _register(client, champion.name, run_id)
+    client.set_model_version_tag(champion.name, version, "refreshed_from", champion.version)
+    client.set_model_version_tag(champion.name, version, "promoted_because", reason)
+    now = version_of(champion.name, alias)
+    if now is None or str(now.version) != champion.version:
+        return None
+    client.set_registered_model_alias(champion.name, alias, version)
+    return str(version)
+
+
+def training_of(champion: Champion):
+    "The MLflow run that has trained a version, however often it was refreshed since."
+    run = connect().get_run(champion.run_id)
+    trained = run.data.tags.get("refreshed_from")
+    return connect().get_run(trained) if trained else run
 
 # %% ../notebooks/library/08_registry.ipynb #cdce7e7a
 def rollback(model_name: str = "recommender", alias: str = "champion") -> str:

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['ANSWER', 'session_frame', 'recommend_udf', 'register', 'spread', 'recommend_sessions', 'recommendations',
-           'recent_sessions', 'item_labels', 'readable', 'as_text', 'concentration']
+           'newest_time', 'recent_sessions', 'item_labels', 'readable', 'as_text', 'concentration']
 
 # %% ../notebooks/library/09_score.ipynb #26376322
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession, Window
@@ -106,6 +106,14 @@ def recommendations(
     "The rows of the table `recommendations`, as `recommend_sessions` makes them, with the champion."
     return recommend_sessions(sessions, recommend_udf(spark, champion.path, k), champion.version)
 
+# %% ../notebooks/library/09_score.ipynb #88f9322f
+def newest_time(events: DataFrame) -> datetime:
+    "The time of the newest event of the table `events`; raises `UserError` where there is none."
+    newest = events.where(F.col("day") == events.select(F.max("day")).first()[0]).select(F.max("event_time")).first()[0]
+    if newest is None:
+        raise UserError("The table events is empty, so there is no session to score; run the task ingest first.")
+    return newest
+
 # %% ../notebooks/library/09_score.ipynb #9cdbd8b3
 def recent_sessions(
     events: DataFrame,  # the table `events`, partitioned by `day`
@@ -114,10 +122,7 @@ def recent_sessions(
     "The sessions that ended within the last `days`; of a session longer than a day, the part within a day before."
     if days <= 0:
         raise UserError(f"score_days={days}: choose a number of days greater than 0.")
-    newest = events.where(F.col("day") == events.select(F.max("day")).first()[0]).select(F.max("event_time")).first()[0]
-    if newest is None:
-        raise UserError("The table events is empty, so there is no session to score; run the task ingest first.")
-    start = newest - timedelta(days=days)
+    start = newest_time(events) - timedelta(days=days)
     sessions = to_sessions(events.where(F.col("day") >= F.lit((start - timedelta(days=1)).date())))
     return sessions.where(F.col("ended_at") > F.lit(start))
 

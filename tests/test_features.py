@@ -38,12 +38,24 @@ def test_without_validation_days_the_rest_is_for_training(spark):
 def test_features_are_numbered_by_frequency_and_quantile(spark):
     rows = [(f"i{n}", "rare" if n == 0 else "common", None if n == 1 else float(n), n % 2 == 0) for n in range(40)]
     items = spark.createDataFrame(rows, "item_id string, brand string, price double, organic boolean")
-    numbers = features.feature_columns(items)
+    numbers = features.feature_columns(items, features.numbering(items))
     assert list(numbers) == ["brand", "price", "organic"]
     got = {r.item_id: r for r in items.select("item_id", *(n.alias(c) for c, n in numbers.items())).collect()}
     assert got["i0"].brand == 2 and got["i5"].brand == 1
     assert got["i1"].price == 0 and got["i0"].price == 1 and got["i39"].price == features.BUCKETS
     assert got["i2"].organic != got["i3"].organic
+
+# %% ../notebooks/library/04_features.ipynb #fb7d27dd
+def test_other_items_are_numbered_as_the_first_ones_were(spark):
+    rows = [(f"i{n}", "rare" if n == 0 else "common", float(min(n, 30)), None) for n in range(40)]
+    numbers = features.numbering(spark.createDataFrame(rows, "item_id string, brand string, price double, weight double"))
+    later = spark.createDataFrame([("a", "rare", 99.0, 1.0), ("b", "nobody", -1.0, None)], "item_id string, brand string, price double, weight double")
+    a, b = later.select(features.content(later, numbers).alias("found")).collect()
+    assert a.found == [2, len(numbers["price"]["edges"]) + 1, 0], "the dearest bucket that training had; a weight it never saw"
+    assert b.found == [0, 1, 0], "a new brand is 0"
+    assert max(r.n for r in spark.createDataFrame(rows, "i string, brand string, price double, w double").select(
+        features.numbered("price", **numbers["price"]).alias("n")).collect()) == a.found[1]
+    assert later.drop("brand").select(features.content(later.drop("brand"), numbers).alias("found")).first().found[0] == 0
 
 # %% ../notebooks/library/04_features.ipynb #1f32aff8
 def test_the_catalogue_numbers_known_items_first_and_keeps_the_others(spark):
@@ -57,7 +69,7 @@ def test_the_catalogue_numbers_known_items_first_and_keeps_the_others(spark):
         [(["hot", "old", "hot"], ["view", "view", "view"]), (["gone", "new"], ["view", "cart"]), (["gone"], ["view"])],
         "item_ids array<string>, event_types array<string>",
     )
-    rows = {r.item_id: r for r in features.catalogue(items, features.vocabulary(train, 2), split).collect()}
+    rows = {r.item_id: r for r in features.catalogue(items, features.vocabulary(train, 2), split, features.numbering(items)).collect()}
     assert [rows[x].row for x in ("gone", "hot")] == [2, 3] and sorted(r.row for r in rows.values()) == [2, 3, 4, 5, 6]
     assert rows["hot"]["count"] == 2 and rows["new"]["count"] == 0 and rows["old"]["count"] == 0
     assert [rows[x].on_sale for x in ("old", "hot", "new", "next", "gone")] == [False, True, True, False, True]
@@ -127,3 +139,33 @@ def test_an_empty_split_is_refused_before_anything_is_written(spark, tmp_path):
     with pytest.raises(UserError, match="split train and the split valid would be empty"):
         features.write_examples(lake, some_sessions(spark, days=1))
     assert not (tmp_path / "lake" / "examples").exists()
+
+# %% ../notebooks/library/04_features.ipynb #d09ca581
+def test_the_catalogue_of_a_moment_keeps_the_vocabulary_and_adds_what_has_opened(spark, tmp_path):
+    lake = Lake(str(tmp_path / "lake"), spark)
+    columns = "item_id string, brand string, price double, sale_start timestamp, sale_end timestamp"
+    items = [(f"i{n}", f"b{n % 2}", 10.0 * n, ago(days=5), NOON + timedelta(hours=n)) for n in range(8)]
+    lake.write(spark.createDataFrame(items, columns), "items")
+    written = features.write_examples(lake, some_sessions(spark))
+    then = {r.item_id: r for r in spark.read.parquet(f"{written.path}/catalogue").collect()}
+
+    later = [(name, "b1" if name == "i0" else brand, *rest) for name, brand, *rest in items if name != "i6"]  # i0 has another brand now
+    opened = [("new", "b1", 45.0, NOON, None), ("brand", "unheard", 1e6, NOON, None), ("tomorrow", "b0", 1.0, NOON + timedelta(days=1), None)]
+    lake.write(spark.createDataFrame(later + opened, columns), "items")
+    now = {r.item_id: r for r in features.catalogue_now(lake, NOON + timedelta(hours=2)).collect()}
+
+    vocabulary = [name for name, r in then.items() if r["count"]]
+    assert len(vocabulary) == 5 and all(now[name][:4] == then[name][:4] for name in vocabulary), "row, item, count and features"
+    assert {name: r.row for name, r in now.items() if name in then} == {name: r.row for name, r in then.items()}
+    assert sorted(r.row for r in now.values()) == list(range(2, 13)) and now["new"].row > 9
+    brand, price = now["new"].features
+    assert brand == then["i1"].features[0] and now["brand"].features == [0, then["i7"].features[1]]
+    assert price in (then["i4"].features[1], then["i5"].features[1])
+    assert {name for name, r in now.items() if r.on_sale} == {"i3", "i4", "i5", "i7", "new", "brand"}, "closed: i0, i1, i2; gone: i6"
+
+# %% ../notebooks/library/04_features.ipynb #89c25181
+def test_a_catalogue_of_this_moment_needs_featurize(spark, tmp_path):
+    lake = Lake(str(tmp_path / "lake"), spark)
+    lake.write(spark.createDataFrame([("i0",)], "item_id string"), "items")
+    with pytest.raises(UserError, match="run the task featurize first"):
+        features.catalogue_now(lake, NOON)

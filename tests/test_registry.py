@@ -89,6 +89,20 @@ def test_promote_moves_the_alias_and_rollback_moves_it_back(logged):
     assert registry.rollback("shop") == "1" and registry.champion("shop").version == "1"
     assert registry.rollback("shop") == "2"
 
+# %% ../notebooks/library/08_registry.ipynb #63b53c59
+def test_a_refreshed_champion_takes_the_alias_but_not_the_place_to_go_back_to(logged):
+    registry.promote(logged[0], "sale")
+    first = registry.champion("sale")
+    assert registry.replace(first, logged[1], reason="two new items") == "2"
+    assert registry.champion("sale").version == "2"
+    with pytest.raises(UserError, match="no earlier champion"):
+        registry.rollback("sale")
+    assert registry.training_of(first).info.run_id == logged[0]
+    registry.connect().set_tag(logged[1], "refreshed_from", logged[0])
+    assert registry.training_of(registry.champion("sale")).info.run_id == logged[0]
+    assert registry.replace(first, logged[1]) is None, "version 1 is the champion no more"
+    assert registry.champion("sale").version == "2"
+
 # %% ../notebooks/library/08_registry.ipynb #2889805a
 def test_the_champions_files_are_the_saved_model(logged, small_model):
     registry.promote(logged[0], "files")
