@@ -108,8 +108,9 @@ def test_running_stages_again_does_not_grow_the_lake(shop):
     assert files(data) == before
 
 
-def test_exploring_testing_streaming_and_searching_work_on_the_same_lake(shop, lake):
-    given = {"explore": [], "ab_test": ["-p", "visits=1500"], "realtime": [], "weekly_search": ["-p", "trials=2"]}
+def test_every_other_job_works_on_the_same_lake(shop, lake):
+    given = {"explore": [], "ab_test": ["-p", "visits=1500"], "realtime": [], "weekly_search": ["-p", "trials=2"], "hourly_sale": ["-p", "top_k=5"],
+             "monitor": ["-p", "threshold=99"]}
     with ThreadPoolExecutor(len(given)) as pool:
         runs = dict(zip(given, pool.map(lambda job: rgg(shop[0], "run", job, *given[job]), given)))
     assert all(done.returncode == 0 for done in runs.values()), [done.stdout[-2000:] for done in runs.values()]
@@ -117,7 +118,9 @@ def test_exploring_testing_streaming_and_searching_work_on_the_same_lake(shop, l
     explored = nbformat.read(next((shop[0] / "runs").glob("*-explore-*/explore.ipynb")), as_version=4)
     outputs = [output for cell in explored.cells for output in cell.get("outputs", [])]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
-    assert lake.read("live_recommendations").count() > 0
+    assert lake.read("live_recommendations").count() > 0 and lake.read("monitoring").where("drifted").count() == 0
+    tasks = {job: jobs.load_run(next((shop[0] / "runs").glob(f"*-{job}-*")).name).tasks for job in ("hourly_sale", "monitor")}
+    assert tasks["hourly_sale"]["refresh"]["values"]["candidates"] > 0 and tasks["monitor"]["retrain"]["state"] == "EXCLUDED"
     values = jobs.load_run(next((shop[0] / "runs").glob("*-weekly_search-*")).name).tasks["search"]["values"]
     settings = json.loads((project_root() / "jobs.json").read_text())["resources"]["jobs"]["nightly"]
     known = {p["name"] for p in settings["parameters"]}
