@@ -23,7 +23,7 @@ from .references import resolve
 from .rules import OVER, SKIPPED, SUCCEEDED, decide, result
 from .runs import Run, admit, alive, blank, cancel_requested, last_success, load_run, new_run_id, now
 from .runtime import UserError, cast
-from .validate import check_job, circles
+from .validate import check_job, circles, not_of_job
 
 # %% ../notebooks/library/13e_runner.ipynb #9070e184
 @dataclass(frozen=True)
@@ -44,9 +44,11 @@ class Plan:
 def job_values(job: dict, name: str, given: dict[str, str]) -> dict:
     "The job's parameters: its defaults, overridden by what was given."
     declared = {p["name"]: p["default"] for p in job.get("parameters", [])}
-    for parameter in given:
+    for parameter, value in given.items():
         if parameter not in declared:
             raise unknown(f"parameter of the job {name}", parameter, list(declared))
+        if said := not_of_job(value):
+            raise UserError(f"Parameter {parameter}={value}: {said}.")
     return declared | given
 
 # %% ../notebooks/library/13e_runner.ipynb #c25acff9
@@ -212,12 +214,13 @@ class Session:
 
     def run_job(self, name: str, given: dict, stop: Stop, watch, earlier: str | None) -> Run:
         "Run another job of the file for a task, or repair its earlier run."
-        if earlier:
-            run = reopen(load_run(earlier), self.jobs)
-        else:
-            run = new_run(Plan(name, self.jobs[name], job_values(self.jobs[name], name, given), self.file, self.jobs), "RUN_JOB_TASK")
+        before = load_run(earlier) if earlier else None
+        if before and before.state in SUCCEEDED:
+            return before
+        planned = Plan(name, self.jobs[name], job_values(self.jobs[name], name, given), self.file, self.jobs)
+        run = reopen(before, self.jobs) if before else new_run(planned, "RUN_JOB_TASK")
         watch(run)
-        return self.carry_out(run, watch, stop) if run.state != "SUCCESS" else run
+        return self.carry_out(run, watch, stop)
 
 # %% ../notebooks/library/13e_runner.ipynb #6047d7ed
 def ignore(run, **_):
@@ -257,7 +260,7 @@ def reopen(run: Run, jobs: dict[str, dict]) -> Run:
     lost = {t["task_key"] for t in tasks if run.tasks.get(t["task_key"], blank())["state"] not in SUCCEEDED | SKIPPED}
     enabled = {t["task_key"] for t in tasks if not t.get("disabled") and run.tasks.get(t["task_key"], {}).get("state") == "DISABLED"}
     again = closure(tasks, lost | enabled)
-    if not lost:
+    if run.state in SUCCEEDED and not lost:
         raise UserError(f"The run {run.run_id} is {run.state}: there is nothing to repair.")
     run.settings = jobs[run.job] | {"tasks": tasks}
     run.repairs, run.error, run.end_time = [*run.repairs, now()], None, None

@@ -409,11 +409,15 @@ def get_task_value(
     task: str,  # the key of the task that set it
     key: str,  # the value's name
     default=None,  # what comes back where the task or the value is unknown
+    debug=None,  # what comes back in a notebook that no job runs; None: the default
 ):
     "The value that another task of this run has left."
+    debug = default if debug is None else debug
     if dbutils := _dbutils():
-        return dbutils.jobs.taskValues.get(taskKey=task, key=key, default=default, debugValue=default)
-    path = Path(os.environ.get("RGG_TASK_VALUES", "")) / f"{task}.json"
+        return dbutils.jobs.taskValues.get(taskKey=task, key=key, default=default, debugValue=debug)
+    if not (folder := os.environ.get("RGG_TASK_VALUES")):
+        return debug
+    path = Path(folder) / f"{task}.json"
     return json.loads(path.read_text()).get(key, default) if path.is_file() else default
 
 # %% ../notebooks/library/00_runtime.ipynb #57a86f34

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Findings', 'BUNDLE', 'PLAIN', 'LEAST', 'MOST', 'CHECKS', 'NAME', 'Finding', 'tried', 'hints', 'fits', 'object_fits',
            'schema', 'in_range', 'order', 'above', 'task_parameters', 'typed', 'Scope', 'notebook', 'condition', 'loop',
-           'inputs', 'other_job', 'one_task', 'declared_parameters', 'uses', 'strings', 'clusters', 'start', 'content',
-           'parameters', 'circles', 'check_job', 'validate']
+           'inputs', 'other_job', 'one_task', 'not_of_job', 'declared_parameters', 'uses', 'strings', 'clusters',
+           'start', 'content', 'parameters', 'circles', 'check_job', 'validate']
 
 # %% ../notebooks/library/12d_validate.ipynb #f4df1618
 import dataclasses
@@ -263,10 +263,18 @@ def one_task(task: dict, path: str, scope: Scope) -> Findings:
 NAME = re.compile(r"[\w.-]+")
 
 
+def not_of_job(value) -> str:
+    "Why a job parameter may not have this value, as the end of a sentence; empty where it may. What it refers to is known at the start."
+    wrong = (mistake(names, (), ()) if names[0] == "job" else "a job parameter refers to the job alone" for names in references(value))
+    return next((said.rstrip(".") for said in wrong if said), "")
+
+
 def declared_parameters(job: dict, path: str) -> Findings:
-    "Parameters that are there twice or are named as none may be."
+    "Parameters that are there twice, are named as none may be, or refer to what is not known when the job starts."
     names = [p["name"] for p in job.get("parameters", [])]
     for at, name in enumerate(names):
+        if said := not_of_job(job["parameters"][at]["default"]):
+            yield Finding(f"{path}.parameters[{at}].default", said)
         if not NAME.fullmatch(name):
             yield Finding(f"{path}.parameters[{at}].name", f"{name!r}: letters, digits, _, - and . only")
         if name in names[:at]:

@@ -98,6 +98,8 @@ MISTAKES = [  # where, what stands there, the path of the finding, a part of its
     ("tasks/4/run_job_task/job_parameters/m", "1", ".tasks[4].run_job_task.job_parameters.m", "no parameter of the job day 'm'"),
     ("tasks/0/job_cluster_key", "mian", ".tasks[0].job_cluster_key", "Did you mean main"),
     ("parameters/1/default", "fast", ".parameters[1].default", "rate='fast' is not float"),
+    ("parameters/0/default", "{{tasks.a.values.lake}}", ".parameters[0].default", "refers to the job alone"),
+    ("parameters/0/default", "{{job.strat_time.iso_date}}", ".parameters[0].default", "Did you mean job.start_time.iso_date"),
     ("parameters/1/name", "lake", ".parameters[1].name", "two parameters lake"),
     ("parameters/2/name", "treshold", ".tasks[1].condition_task.right", "Did you mean treshold"),
     ("parameters/1/name", "ratio", ".parameters[1].name", "no notebook of the job declares its parameter ratio"),
