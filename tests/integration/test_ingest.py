@@ -36,11 +36,6 @@ def run(tmp_path, monkeypatch):
     return execute
 
 
-def test_with_a_source_there_is_nothing_to_simulate(tmp_path, run):
-    text, pictures = run("00_simulate", source="elsewhere.csv", **SMALL)
-    assert "nothing to simulate" in text and pictures == 0 and not (tmp_path / "lake" / "raw").exists()
-
-
 def test_ingest_stops_with_a_sentence_when_the_source_does_not_exist(tmp_path, run):
     with pytest.raises(PapermillExecutionError, match="Cannot read /nowhere.csv as csv .*Path does not exist") as e:
         run("10_ingest", source="/nowhere.csv", source_sql="notebooks/sources/yoochoose.sql")
