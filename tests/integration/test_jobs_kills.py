@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from rgg_shared import jobs, notebooks, runs
 from rgg_shared.runtime import project_root
 
-KILLS = int(os.environ.get("RGG_KILLS", "5"))
+KILLS = int(os.environ.get("RGG_KILLS", "2"))
 FIRST = """import os, subprocess
 from pathlib import Path
 if child:
