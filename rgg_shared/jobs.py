@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'FILE', 'JSON', 'PARALLEL', 'RUN', 'PLAIN', 'exit_code', 'parse_parameters', 'job_settings', 'follow', 'run',
-           'run_notebook', 'repair_run', 'cancel', 'list_jobs', 'validate', 'graph', 'runs', 'show', 'report',
-           'schedule', 'serve', 'rollback', 'main']
+           'run_notebook', 'repair_run', 'cancel', 'start_words', 'list_jobs', 'validate', 'graph', 'runs', 'show',
+           'report', 'schedule', 'serve', 'rollback', 'main']
 
 # %% ../notebooks/library/15_jobs.ipynb #aef4bd46
 import json
@@ -126,6 +126,11 @@ def cancel(run_id: str = RUN):
     print(f"{found.run_id} is asked to end; rgg show {found.run_id} says when it has")
 
 # %% ../notebooks/library/15_jobs.ipynb #51e611b3
+def start_words(row: dict) -> str:
+    "When a job starts, from a row of `scheduler.upcoming`."
+    return row["schedule"] + "".join(f", next {at.astimezone():%a %d %b %H:%M}" for at in row["next"])
+
+
 @app.command("jobs")
 def list_jobs(file: str = FILE, as_json: bool = JSON):
     "List the jobs: tasks, parameters, when they start, how they last ended."
@@ -147,7 +152,8 @@ def list_jobs(file: str = FILE, as_json: bool = JSON):
         return
     for name, job in found.items():
         told = [f"{name}: {' → '.join(job['tasks'])}", job["description"], " ".join(f"{k}={v}" for k, v in job["parameters"].items()),
-                f"starts: {job['schedule']}" if job["schedule"] else "", f"last: {job['last_run']['state']}  {job['last_run']['run_id']}" if job["last_run"] else ""]
+                f"starts: {start_words(job['schedule'])}" if job["schedule"] else "",
+                f"last: {job['last_run']['state']}  {job['last_run']['run_id']}" if job["last_run"] else ""]
         Console().print("\n    ".join(filter(None, told)), **PLAIN)
 
 # %% ../notebooks/library/15_jobs.ipynb #993374a5
