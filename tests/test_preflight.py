@@ -19,7 +19,8 @@ def test_slots_are_counted_and_busy_ones_are_not_free(spark):
     hold = threading.Thread(target=lambda: spark.sparkContext.parallelize([0], 1).foreach(lambda _: __import__("time").sleep(4)))
     hold.start()
     while preflight.slots(spark) == (2, 2):
-        pass
+        assert hold.is_alive(), "the task that holds a slot was never seen"
+        time.sleep(0.02)
     assert preflight.slots(spark) == (2, 1)
     assert preflight.await_slots(spark, 2, 1, wait=0.1) == 1
     with pytest.raises(UserError, match="num_slots=2, but local.2. offers 2 at a time, of which other tasks hold 1"):
