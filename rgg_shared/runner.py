@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .attempts import Attempts, Context, Stop, of_job, values_path
-from .jobfile import closure, job_name, jobs_path, load_jobs, notebook_defaults, unknown, upstream
+from .jobfile import closure, inner, job_name, job_named, jobs_path, load_jobs, notebook_defaults, unknown, upstream
 from .notebooks import RUNNER, end_all, guard
 from .references import resolve
 from .rules import OVER, SKIPPED, SUCCEEDED, decide, result
-from .runs import Run, admit, alive, blank, cancel_requested, last_success, load_run, new_run_id, now
+from .runs import Run, admit, alive, blank, cancel_requested, last_success, load_run, new_run_id, now, read_run
 from .runtime import UserError, cast
 from .validate import check_job, circles, not_of_job
 
@@ -60,20 +60,18 @@ def plan(
 ) -> Plan:
     "Check a job in full; raises `UserError` before anything has run."
     jobs, path = load_jobs(file), jobs_path(file)
-    if job not in jobs:
-        raise unknown("job", job, list(jobs))
+    settings = job_named(jobs, job)
     refuse_mistakes(jobs, job, path)
-    values, tasks = job_values(jobs[job], job, given), jobs[job]["tasks"]
+    values, tasks = job_values(settings, job, given), settings["tasks"]
     if only and only not in [t["task_key"] for t in tasks]:
         raise unknown(f"task of the job {job}", only, [t["task_key"] for t in tasks])
     for task in tasks:
-        inner = task.get("for_each_task", {}).get("task", task)
-        if "notebook_task" in inner:
-            defaults = notebook_defaults(path.parent / inner["notebook_task"]["notebook_path"])
+        if "notebook_task" in inner(task):
+            defaults = notebook_defaults(path.parent / inner(task)["notebook_task"]["notebook_path"])
             for name in given.keys() & defaults.keys():
                 cast(name, given[name], defaults[name])
     chosen = [t | {"disabled": False} for t in tasks if t["task_key"] == only] if only else tasks
-    return Plan(job, jobs[job] | {"tasks": chosen}, values, path, jobs)
+    return Plan(job, settings | {"tasks": chosen}, values, path, jobs)
 
 
 def refuse_mistakes(jobs: dict[str, dict], job: str, path: Path):
@@ -82,9 +80,8 @@ def refuse_mistakes(jobs: dict[str, dict], job: str, path: Path):
         more = f" (and {len(found) - 1} more: rgg validate lists them)" if len(found) > 1 else ""
         raise UserError(f"{found[0]}{more}.")
     for task in jobs[job]["tasks"]:
-        inner = task.get("for_each_task", {}).get("task", task)
-        if "run_job_task" in inner:
-            refuse_mistakes(jobs, job_name(inner["run_job_task"]["job_id"]), path)
+        if "run_job_task" in inner(task):
+            refuse_mistakes(jobs, job_name(inner(task)["run_job_task"]["job_id"]), path)
 
 
 def default_parallel() -> int:
@@ -233,7 +230,7 @@ def new_run(plan: Plan, trigger: str = "ONE_TIME", time: str = "") -> Run:
               tasks={key: blank() for key in plan.tasks})
     for task in plan.jobs[plan.job]["tasks"]:
         if (key := task["task_key"]) not in run.tasks and (last := last_success(plan.job, key)):
-            left = values_path(load_run(last), key)
+            left = values_path(read_run(last), key)
             if left.is_file():
                 values_path(run, key).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(left, values_path(run, key))
@@ -292,7 +289,6 @@ def repair(
         raise UserError(f"The run {run.run_id} is going on; rgg cancel {run.run_id} ends it.")
     path = Path(run.file)
     jobs = load_jobs(path)
-    if run.job not in jobs:
-        raise unknown("job", run.job, list(jobs))
+    job_named(jobs, run.job)
     refuse_mistakes(jobs, run.job, path)
     return Session(jobs, path, parallel).carry_out(reopen(run, jobs), watch)

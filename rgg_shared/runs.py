@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TABLES', 'PUT_RUN', 'PUT_TASK', 'RecordError', 'runs_dir', 'database', 'now', 'seconds', 'blank', 'Run', 'new_run_id',
-           'run_ids', 'find_run', 'read_run', 'last_success', 'alive', 'locked', 'is_alive', 'load_run', 'each_record',
-           'active', 'admit', 'request_cancel', 'cancel_requested']
+           'run_ids', 'find_run', 'read_run', 'last_success', 'alive', 'locked', 'is_alive', 'load_run', 'as_it_is',
+           'each_record', 'active', 'admit', 'request_cancel', 'cancel_requested']
 
 # %% ../notebooks/library/13_runs.ipynb #dabcea85
 import fcntl
@@ -155,12 +155,16 @@ def new_run_id(job: str) -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{job}-{secrets.token_hex(3)}"
 
 
-def run_ids() -> list[str]:
-    "The ids of all runs, oldest first."
+def run_ids(
+    job: str = "",  # only those of this job
+    limit: int = -1,  # the newest; -1: all
+) -> list[str]:
+    "The ids of runs, oldest first."
     if not (runs_dir() / "runs.db").exists():
         return []
     with database() as db:
-        return [run_id for run_id, in db.execute("SELECT run_id FROM runs ORDER BY rowid")]
+        newest = "SELECT run_id FROM runs WHERE ? IN ('', job) ORDER BY rowid DESC LIMIT ?"
+        return [run_id for run_id, in db.execute(newest, (job, limit))][::-1]
 
 # %% ../notebooks/library/13_runs.ipynb #db68a1d2
 def find_run(
@@ -229,8 +233,15 @@ def is_alive(run_id: str) -> bool:
 def load_run(
     run_id: str = "",  # or the beginning of one; empty: the newest
 ) -> Run:
-    "A run as it is: one that has lost its runner is an INTERNAL_ERROR, and so are the tasks that were going on."
-    run = read_run(find_run(run_id))
+    "A run as it is; raises `UserError` where there is none, or more than one."
+    return as_it_is(find_run(run_id))
+
+
+def as_it_is(
+    run_id: str,  # in full
+) -> Run:
+    "A run: one that has lost its runner is an INTERNAL_ERROR, and so are the tasks that were going on."
+    run = read_run(run_id)
     if run.state in OVER or is_alive(run.run_id):
         return run
     run = read_run(run.run_id)  # it may have ended between the two

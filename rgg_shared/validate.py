@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from .jobfile import KINDS, job_name, jobs_path, kind_of, load_jobs, near, notebook_defaults, unknown, upstream
+from .jobfile import KINDS, inner, job_name, jobs_path, kind_of, load_jobs, near, notebook_defaults, unknown, upstream
 from .quartz import trigger
 from .references import mistake, references
 from .rules import number
@@ -346,9 +346,8 @@ def parameters(job: dict, path: str, values: dict, folder: Path) -> Findings:
         if name not in used:
             yield Finding(f"{path}.parameters[{at}].name", f"no notebook of the job declares its parameter {name}, and nothing refers to it")
     for task in job["tasks"]:
-        inner = task.get("for_each_task", {}).get("task", task)
-        if "notebook_task" in inner:
-            defaults = notebook_defaults(folder / inner["notebook_task"]["notebook_path"])
+        if "notebook_task" in inner(task):
+            defaults = notebook_defaults(folder / inner(task)["notebook_task"]["notebook_path"])
             for at, name in enumerate(values):
                 if name in defaults:
                     yield from tried(f"{path}.parameters[{at}].default", typed, {name: values[name]}, defaults)
@@ -357,8 +356,7 @@ def parameters(job: dict, path: str, values: dict, folder: Path) -> Findings:
 def circles(jobs: dict[str, dict]) -> Findings:
     "Jobs that run each other for ever."
     def runs(job):
-        inner = (t.get("for_each_task", {}).get("task", t) for t in job.get("tasks", []))
-        return {job_name(t["run_job_task"]["job_id"]) for t in inner if "run_job_task" in t} & jobs.keys()
+        return {job_name(t["run_job_task"]["job_id"]) for t in map(inner, job.get("tasks", [])) if "run_job_task" in t} & jobs.keys()
 
     left = {name: runs(job) for name, job in jobs.items()}
     while free := [name for name, others in left.items() if not others & left.keys()]:

@@ -2,12 +2,24 @@
 import json
 import os
 
+import nbformat
 import pytest
 
 from rgg_shared.runtime import get_spark
 
 # The JVMs of tests live for seconds, too short for code to be compiled a second time; notebooks and executors inherit this.
 os.environ.setdefault("RGG_SPARK_CONF", json.dumps({f"spark.{where}.extraJavaOptions": "-XX:TieredStopAtLevel=1" for where in ("driver", "executor")}))
+
+
+def notebook(path, *cells, parameters=""):
+    "Write a small notebook: its parameters cell and further cells; a cell that begins with # is a heading."
+    nb = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}})
+    nb.cells.append(nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
+    for cell in cells:
+        new = nbformat.v4.new_markdown_cell if cell.startswith("#") else nbformat.v4.new_code_cell
+        nb.cells.append(new(cell))
+    nbformat.write(nb, path)
+    return path
 
 
 @pytest.fixture(scope="session")

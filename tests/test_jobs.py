@@ -10,20 +10,11 @@ import time
 import nbformat
 import psutil
 import pytest
+from conftest import notebook
 from typer.testing import CliRunner
 
 from rgg_shared import jobs, notebooks, runs
 from rgg_shared.runtime import UserError, project_root
-
-
-def notebook(path, *cells, parameters=""):
-    "Write a small notebook: its parameters cell and further cells; a cell that begins with # is a heading."
-    nb = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}})
-    nb.cells.append(nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
-    for cell in cells:
-        new = nbformat.v4.new_markdown_cell if cell.startswith("#") else nbformat.v4.new_code_cell
-        nb.cells.append(new(cell))
-    nbformat.write(nb, path)
 
 
 def task(key, *after, **parameters):

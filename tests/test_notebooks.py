@@ -11,21 +11,11 @@ import time
 import nbformat
 import psutil
 import pytest
+from conftest import notebook
 
 from rgg_shared import notebooks
 
 SLEEP = "import os, subprocess, time\nopen(path, 'w').write(str(os.getpid()))\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\ntime.sleep(600)"
-
-
-def notebook(path, *cells, parameters=""):
-    "Write a small notebook: its parameters cell and further cells; a cell that begins with # is a heading."
-    nb = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}})
-    nb.cells.append(nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
-    for cell in cells:
-        new = nbformat.v4.new_markdown_cell if cell.startswith("#") else nbformat.v4.new_code_cell
-        nb.cells.append(new(cell))
-    nbformat.write(nb, path)
-    return path
 
 
 def wait_for(path):
