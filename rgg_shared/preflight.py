@@ -25,11 +25,14 @@ def slots(spark) -> tuple[int, int]:
     try:
         scala = sc._jsc.sc()
         total = scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile())
+        by_executor = scala.taskScheduler().runningTasksByExecutors().values().toSeq()
+        busy = sum(by_executor.apply(i) for i in range(by_executor.size()))
     except Exception:  # a platform that does not let Python look so deep
         total = sc.defaultParallelism // int(sc.getConf().get("spark.task.cpus", "1"))
-    tracker = sc.statusTracker()
-    stages = filter(None, map(tracker.getStageInfo, tracker.getActiveStageIds()))
-    return total, max(0, total - sum(stage.numActiveTasks for stage in stages))
+        tracker = sc.statusTracker()
+        stages = filter(None, map(tracker.getStageInfo, tracker.getActiveStageIds()))
+        busy = sum(stage.numActiveTasks for stage in stages)
+    return total, max(0, total - busy)
 
 # %% ../notebooks/library/05f_preflight.ipynb #799269d5
 def offered(spark, settle: float = 2.0, wait: float = 30.0) -> int:
