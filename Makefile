@@ -35,7 +35,7 @@ demo: $(READY) java ## run the job nightly on a simulated shop, then an A/B test
 
 test: $(READY) java lint ## check that notebooks and generated code agree, then run every test
 	@$(BIN)/python notebooks/library/export.py --check
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=25
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25
 
 lint: $(READY) ## ruff on the generated code, the tests and the notebooks
 	@$(BIN)/ruff check .

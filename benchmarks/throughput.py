@@ -88,7 +88,7 @@ def train_one(who: str, examples: str, epochs: int) -> dict:
     from rgg_shared.catalogue import load_catalogue
 
     tf.keras.utils.set_random_seed(1)
-    catalogue = load_catalogue(f"{examples}/catalogue")
+    catalogue = load_catalogue(examples)
     Model = networks.SessionGRU if who == "ours" else as_tfrs_has_it(networks)
     model = Model(catalogue, networks.SessionGRUConfig(width=WIDTH, negatives=NEGATIVES, whole=0))
     counts = catalogue.counts[: catalogue.known]

@@ -46,7 +46,7 @@ def timed_training(examples: str, batch_size: int, steps: int, pin: bool = True)
 
     fitting.Backup.save = measured
     tf.keras.utils.set_random_seed(1)
-    catalogue = load_catalogue(f"{examples}/catalogue")
+    catalogue = load_catalogue(examples)
     model = networks.SessionGRU(catalogue)
     model.compile(optimizer=tables.LazyAdam(0.004))
     ends = []

@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['NOT_FEATURES', 'MAX_CATEGORIES', 'BUCKETS', 'NUMBERING', 'Split', 'split_times', 'with_split', 'category_values',
            'bucket_edges', 'feature_kinds', 'numbering', 'numbered', 'feature_columns', 'content', 'single_events',
-           'last_hours', 'vocabulary', 'is_on_sale', 'catalogue', 'to_examples', 'split_counts', 'code_commit',
-           'digest', 'Examples', 'write_numbering', 'read_numbering', 'write_examples', 'read_examples',
-           'catalogue_now']
+           'last_hours', 'vocabulary', 'is_on_sale', 'describe', 'catalogue', 'to_examples', 'split_counts',
+           'code_commit', 'digest', 'Examples', 'write_numbering', 'write_examples', 'read_examples']
 
 # %% ../notebooks/library/04_features.ipynb #1f13862b
 import subprocess
@@ -143,6 +142,16 @@ def is_on_sale(items: DataFrame, since: datetime, until: datetime):
     return F.coalesce(start <= F.lit(until), F.lit(True)) & F.coalesce(end > F.lit(since), F.lit(True))
 
 # %% ../notebooks/library/04_features.ipynb #e87e132d
+def describe(
+    items: DataFrame,  # the canonical table
+    numbers: dict,  # of `numbering`
+    since: datetime,
+    until: datetime,
+) -> DataFrame:
+    "A row an item, as a `Catalogue` takes it in: item_id, features (array<int>), whether it is on sale from `since` to `until`."
+    return items.select("item_id", content(items, numbers).alias("features"), is_on_sale(items, since, until).alias("on_sale"))
+
+
 def catalogue(
     items: DataFrame,  # the canonical table
     vocabulary: DataFrame,  # item_id, count
@@ -150,8 +159,7 @@ def catalogue(
     numbers: dict,  # of `numbering`
 ) -> DataFrame:
     "A row an item: row (int, from 2), item_id, count, features (array<int>), on_sale."
-    on_sale = is_on_sale(items, split.test_start, split.end)
-    known = items.select("item_id", content(items, numbers).alias("features"), on_sale.alias("on_sale"))
+    known = describe(items, numbers, split.test_start, split.end)
     unknown = F.array(*[F.lit(0)] * len(numbers)).cast("array<int>")
     every = known.join(vocabulary, "item_id", "full").select(
         (F.row_number().over(Window.orderBy(F.desc(F.coalesce("count", F.lit(0))), "item_id")) + 1).alias("row"),
@@ -234,15 +242,6 @@ def write_numbering(spark: SparkSession, numbers: dict, path: str):
     rows = [(name, how.get("values"), how.get("edges")) for name, how in numbers.items()]
     spark.createDataFrame(rows, NUMBERING).coalesce(1).write.mode("overwrite").parquet(f"{path}/numbering")
 
-
-def read_numbering(spark: SparkSession, path: str) -> dict[str, dict]:
-    "The numbering that `write_examples` left; raises `MissingTable` where it has not run."
-    try:
-        rows = spark.read.parquet(f"{path}/numbering").collect()
-    except Exception as e:
-        raise MissingTable(f"There is no numbering of the features below {path}; run the task featurize first.") from e
-    return {r["feature"]: {"values": r["values"], "edges": r["edges"]} for r in rows}
-
 # %% ../notebooks/library/04_features.ipynb #b3c549f7
 def write_examples(
     lake: Lake,
@@ -290,23 +289,3 @@ def read_examples(spark: SparkSession, path: str, split: str) -> DataFrame:
         return spark.read.format("tfrecord").load(f"{path}/{split}")
     except Exception as e:
         raise MissingTable(f"There are no {split} examples below {path}; run the task featurize first.") from e
-
-# %% ../notebooks/library/04_features.ipynb #0ab0496f
-def catalogue_now(
-    lake: Lake,  # with the table `items` as it is now, and what `write_examples` has left
-    moment: datetime,
-) -> DataFrame:
-    "The catalogue of the training, in its rows and numbers, with the items added since; `on_sale` is at the moment."
-    path, items = lake.path("examples"), lake.read("items")
-    numbers = read_numbering(lake.spark, path)
-    found = items.select(
-        "item_id", content(items, numbers).alias("now"), is_on_sale(items, moment, moment).alias("open"))
-    every = lake.spark.read.parquet(f"{path}/catalogue").drop("on_sale").join(found, "item_id", "full")
-    behind = Window.orderBy(F.col("row").isNull(), "row", "item_id")
-    return every.select(
-        (F.row_number().over(behind) + 1).alias("row"),
-        "item_id",
-        F.coalesce("count", F.lit(0)).alias("count"),
-        F.when(F.col("count") > 0, F.col("features")).otherwise(F.coalesce("now", "features")).alias("features"),
-        F.coalesce("open", F.lit(False)).alias("on_sale"),
-    )

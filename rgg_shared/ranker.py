@@ -70,6 +70,12 @@ class Evidence:
         with np.load(path, allow_pickle=False) as arrays:
             return Evidence(**arrays)
 
+    def with_rows(self, rows: int) -> "Evidence":
+        "The same for a catalogue that has grown to so many rows; of the new ones nothing was counted, as of row 0."
+        earlier, later = np.divmod(self.keys, len(self.items))
+        new = np.repeat(self.items[:1], rows - len(self.items), axis=0)
+        return Evidence(earlier * rows + later, self.pairs, np.concatenate([self.items, new]))
+
 # %% ../notebooks/library/04d_ranker.ipynb #4be620c5
 class PairTable(tf.Module):
     "Numbers of pairs of items, in the graph; zeros for pairs that were never counted."

@@ -14,7 +14,6 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from . import features, tfrecord, train
-from .catalogue import load_catalogue
 from .events import MAX_EVENTS
 from .runtime import UserError, progress
 
@@ -66,7 +65,7 @@ def count_evidence(examples: DataFrame, catalogue_path: str, most: int = 100):
     from rgg_shared.ranker import Evidence
 
     rows = examples.sparkSession.read.parquet(catalogue_path).select("item_id", "row").cache()
-    size = len(load_catalogue(catalogue_path).ids)
+    size = rows.count() + 2
     examples = examples.select("session_id", "item_ids", "event_types", "ended_at").cache()
     events = neighbours.events_of(examples, rows).cache()
     evidence = Evidence(*count_pairs(events, size, most), count_items(examples, rows, size))
@@ -93,6 +92,7 @@ def put_aside(
     items = spark.read.parquet(f"{examples}/catalogue").drop("row", "count").join(words, "item_id", "left").fillna(0, ["count"])
     row = F.row_number().over(Window.orderBy(F.desc("count"), "item_id")) + 1
     items.withColumn("row", row).write.mode("overwrite").parquet(f"{folder}/catalogue")
+    spark.read.parquet(f"{examples}/numbering").write.mode("overwrite").parquet(f"{folder}/numbering")
     for split, part in ("train", sessions.where(older)), ("valid", sessions.where(~older)):
         part = part.repartition(shards, "session_id").sortWithinPartitions("session_id")
         tfrecord.save(part, f"{folder}/{split}", "overwrite", contract.info | {"split": split})

@@ -76,7 +76,7 @@ def train_session_gru(
     from rgg_shared.tables import LazyAdam
 
     tf.keras.utils.set_random_seed(seed)
-    catalogue = load_catalogue(f"{examples}/catalogue")
+    catalogue = load_catalogue(examples)
     steps = -(-tfrecord.Contract.load(f"{examples}/train").rows // batch_size)
     model = SessionGRU(catalogue, SessionGRUConfig(**config))
     falling = tf.keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps, alpha=0.05)
@@ -124,7 +124,7 @@ def load_session_gru(
     "The catalogue, and the session GRU with the best weights in the run's folder."
     from rgg_shared import networks
 
-    catalogue = load_catalogue(f"{examples}/catalogue")
+    catalogue = load_catalogue(examples)
     model = networks.SessionGRU(catalogue, networks.SessionGRUConfig(**config))
     model.load_weights(f"{folder}/best").expect_partial().assert_existing_objects_matched()
     if calibrate and os.path.exists(f"{examples}/valid"):
@@ -162,7 +162,7 @@ def training_data(spark, examples: str):
 
     train = features.read_examples(spark, examples, "train")
     rows = spark.read.parquet(f"{examples}/catalogue").where("count > 0").select("item_id", "row")
-    return load_catalogue(f"{examples}/catalogue"), train, rows, float(train.agg(F.avg("purchased")).first()[0])
+    return load_catalogue(examples), train, rows, float(train.agg(F.avg("purchased")).first()[0])
 
 
 def train_als(

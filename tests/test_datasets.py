@@ -66,8 +66,8 @@ def test_the_shards_of_all_workers_are_all_records_and_no_record_twice(examples)
 def test_several_workers_read_parts_of_one_large_shard(spark, tmp_path):
     df = spark.range(150_000, numPartitions=1).selectExpr("id", "repeat('x', 60) AS pad")
     save(df, str(tmp_path / "x"))
-    parts = [[int(id) for batch in dataset(str(tmp_path / "x"), features=["id"], batch_size=1000, shard=(index, 2))
-              for id in batch["id"]] for index in range(2)]
+    parts = [[id for batch in dataset(str(tmp_path / "x"), features=["id"], batch_size=1000, shard=(index, 2))
+              for id in batch["id"].numpy().tolist()] for index in range(2)]
     assert all(len(part) > 30_000 for part in parts)
     assert sorted(parts[0] + parts[1]) == list(range(150_000))
 

@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from rgg_shared import features, tfrecord
-from rgg_shared.catalogue import load_catalogue
+from rgg_shared.catalogue import load_catalogue, with_items
 from rgg_shared.runtime import Lake, UserError
 
 NOON = datetime(2026, 3, 10, 12)
@@ -129,8 +129,8 @@ def test_contract_and_catalogue_describe_the_examples(spark, lake):
     assert contract.info["split_times"]["end"] == NOON.isoformat()
     again = features.write_examples(lake, some_sessions(spark), shards=2)
     assert tfrecord.Contract.load(f"{again.path}/train").digest == contract.digest
-    read = load_catalogue(f"{written.path}/catalogue")
-    assert read.known == 7 and len(read.ids) == 10 and len(read.feature_sizes) == 2
+    read = load_catalogue(written.path)
+    assert read.known == 7 and len(read.ids) == 10 and len(read.feature_sizes) == 2 and read.numbering.keys() == {"brand", "price"}
 
 # %% ../notebooks/library/04_features.ipynb #93831e58
 def test_an_empty_split_is_refused_before_anything_is_written(spark, tmp_path):
@@ -141,31 +141,23 @@ def test_an_empty_split_is_refused_before_anything_is_written(spark, tmp_path):
     assert not (tmp_path / "lake" / "examples").exists()
 
 # %% ../notebooks/library/04_features.ipynb #d09ca581
-def test_the_catalogue_of_a_moment_keeps_the_vocabulary_and_adds_what_has_opened(spark, tmp_path):
+def test_a_catalogue_takes_in_the_items_of_another_moment(spark, tmp_path):
     lake = Lake(str(tmp_path / "lake"), spark)
     columns = "item_id string, brand string, price double, sale_start timestamp, sale_end timestamp"
     items = [(f"i{n}", f"b{n % 2}", 10.0 * n, ago(days=5), NOON + timedelta(hours=n)) for n in range(8)]
     lake.write(spark.createDataFrame(items, columns), "items")
-    written = features.write_examples(lake, some_sessions(spark))
-    then = {r.item_id: r for r in spark.read.parquet(f"{written.path}/catalogue").collect()}
+    then = load_catalogue(features.write_examples(lake, some_sessions(spark)).path)
 
     later = [(name, "b1" if name == "i0" else brand, *rest) for name, brand, *rest in items if name != "i6"]  # i0 has another brand now
     opened = [("new", "b1", 45.0, NOON, None), ("brand", "unheard", 1e6, NOON, None), ("tomorrow", "b0", 1.0, NOON + timedelta(days=1), None)]
-    lake.write(spark.createDataFrame(later + opened, columns), "items")
-    now = {r.item_id: r for r in features.catalogue_now(lake, NOON + timedelta(hours=2)).collect()}
+    moment = NOON + timedelta(hours=2)
+    described = features.describe(spark.createDataFrame(later + opened, columns), then.numbering, moment, moment)
+    now = with_items(then, described.toArrow())
 
-    vocabulary = [name for name, r in then.items() if r["count"]]
-    assert len(vocabulary) == 5 and all(now[name][:4] == then[name][:4] for name in vocabulary), "row, item, count and features"
-    assert {name: r.row for name, r in now.items() if name in then} == {name: r.row for name, r in then.items()}
-    assert sorted(r.row for r in now.values()) == list(range(2, 13)) and now["new"].row > 9
-    brand, price = now["new"].features
-    assert brand == then["i1"].features[0] and now["brand"].features == [0, then["i7"].features[1]]
-    assert price in (then["i4"].features[1], then["i5"].features[1])
-    assert {name for name, r in now.items() if r.on_sale} == {"i3", "i4", "i5", "i7", "new", "brand"}, "closed: i0, i1, i2; gone: i6"
-
-# %% ../notebooks/library/04_features.ipynb #89c25181
-def test_a_catalogue_of_this_moment_needs_featurize(spark, tmp_path):
-    lake = Lake(str(tmp_path / "lake"), spark)
-    lake.write(spark.createDataFrame([("i0",)], "item_id string"), "items")
-    with pytest.raises(UserError, match="run the task featurize first"):
-        features.catalogue_now(lake, NOON)
+    assert len(then.vocabulary) == 5 and now.ids[: then.known].tolist() == then.ids[: then.known].tolist()
+    assert (now.features[: then.known] == then.features[: then.known]).all(), "i0 is what it was in training"
+    of = lambda catalogue, name: catalogue.features[catalogue.ids.tolist().index(name)].tolist()
+    brand, price = of(now, "new")
+    assert brand == of(then, "i1")[0] and of(now, "brand") == [0, of(then, "i7")[1]]
+    assert price in (of(then, "i4")[1], of(then, "i5")[1])
+    assert now.candidates == {"i3", "i4", "i5", "i7", "new", "brand"}, "closed: i0, i1, i2; gone: i6"

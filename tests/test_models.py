@@ -185,17 +185,18 @@ def test_a_new_sale_needs_no_training(saved, small_catalogue, tmp_path):
         feature_sizes=(3,),
         on_sale=np.array([False, False, True, False, False, False, False, True, False, True]),
     )
-    again = models.load(models.refresh(saved.path, more, str(tmp_path / "refreshed")))
+    again = models.load(models.save(models.with_candidates(saved.path, more), str(tmp_path / "refreshed")))
     found = again.predict(sessions((["a", "b"], ["view", "view"]), (["newer"], ["view"])))
     assert [sorted(x) for x in found.item_ids] == [["a", "f", "newer"]] * 2
     frame = sessions((["a", "b", "c", "a"], ["view"] * 4), (["d", "e", "e"], ["view", "view", "purchase"]))
     assert [r.tolist() for r in again.ranks(frame)] == [r.tolist() for r in saved.ranks(frame)], "the network is the same"
     np.testing.assert_allclose(again.predict(frame).purchase_intent, saved.predict(frame).purchase_intent, rtol=1e-5)
     with pytest.raises(UserError, match="does not begin with the vocabulary"):
-        models.refresh(saved.path, replace(more, ids=more.ids[[0, 1, 3, 2, 4, 5, 6, 7, 8, 9]]), str(tmp_path / "other"))
+        models.with_candidates(saved.path, replace(more, ids=more.ids[[0, 1, 3, 2, 4, 5, 6, 7, 8, 9]]))
     with pytest.raises(UserError, match=r"\(4,\) values, but the model learnt \(3,\)"):
-        models.refresh(saved.path, replace(more, feature_sizes=(4,)), str(tmp_path / "other"))
-    Path(saved.path, "served.json").rename(tmp_path / "served.json")
-    with pytest.raises(UserError, match="no session GRU alone"):
-        models.refresh(saved.path, more, str(tmp_path / "other"))
-    (tmp_path / "served.json").rename(Path(saved.path, "served.json"))
+        models.with_candidates(saved.path, replace(more, feature_sizes=(4,)))
+    for name in "served.json", "catalogue.parquet":
+        Path(saved.path, name).rename(tmp_path / name)
+        with pytest.raises(UserError, match="no session GRU that has kept its catalogue"):
+            models.with_candidates(saved.path, more)
+        (tmp_path / name).rename(Path(saved.path, name))

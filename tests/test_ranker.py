@@ -43,6 +43,9 @@ def test_pairs_are_found_and_others_are_zero(evidence, tmp_path):
     np.testing.assert_allclose(found[0], [[0.5, 0.6, 0.7], [0, 0, 0]])
     np.testing.assert_allclose(found[1], [[0, 0, 0], [0.1, 0.2, 0.3]])
     assert not found[2].any()
+    grown = evidence.with_rows(11)
+    assert np.array_equal(ranker.PairTable(grown)(tf.constant([[2], [3], [10]]), tf.constant([[3, 4]])), found)
+    assert grown.items.shape == (11, 4) and np.array_equal(grown.items[:9], evidence.items) and np.array_equal(grown.items[9:], evidence.items[[0, 0]])
 
 # %% ../notebooks/library/04d_ranker.ipynb #7b953e0d
 def test_the_newest_events_come_first():

@@ -80,7 +80,7 @@ def test_sessions_are_put_aside_by_time_with_a_vocabulary_of_their_own(spark, ex
     folder = ranking.put_aside(spark, examples, str(tmp_path / "before"), share=0.5)
     older, newest = (features.read_examples(spark, folder, split).toPandas() for split in ("train", "valid"))
     assert older["ended_at"].max() < newest["ended_at"].min() and abs(len(older) - len(newest)) <= 2
-    catalogue = load_catalogue(f"{folder}/catalogue")
+    catalogue = load_catalogue(folder)
     views = pd.Series([item for row in older.itertuples() for item, kind in zip(row.item_ids, row.event_types) if kind == "view"]).value_counts()
     assert dict(zip(catalogue.ids[2:], catalogue.counts[2:])) == views.to_dict() and (np.diff(catalogue.counts[2:]) <= 0).all()
     with pytest.raises(UserError, match="share=1: the ranker learns from a share"):

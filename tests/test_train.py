@@ -32,7 +32,7 @@ def examples(spark, tmp_path_factory):
 
 # %% ../notebooks/library/06_train.ipynb #371b4ec2
 def test_batches_hold_rows_and_events_and_keep_the_newest(examples):
-    catalogue = load_catalogue(f"{examples}/catalogue")
+    catalogue = load_catalogue(examples)
     rows, events = next(iter(train.batches(f"{examples}/test", catalogue, 200, training=False, max_len=4)))
     assert rows.shape == events.shape and rows.shape[1] == 4
     whole, _ = next(iter(train.batches(f"{examples}/test", catalogue, 200, training=False)))
@@ -68,8 +68,8 @@ def fit_and_rank(examples, tmp_path, **options):
     settings = dict(examples=examples, config=GRU, epochs=12, batch_size=8, learning_rate=0.02)
     trained = train.run_distributed(train.train_session_gru, backup_dir=str(tmp_path), run_id="run", bar=False, **settings | options)
     recommender = models.Recommender(train.export_session_gru(examples, GRU, trained.folder, top_k=3))
-    data = train.batches(f"{examples}/test", load_catalogue(f"{examples}/catalogue"), 200, training=False)
-    ids = load_catalogue(f"{examples}/catalogue").ids
+    data = train.batches(f"{examples}/test", load_catalogue(examples), 200, training=False)
+    ids = load_catalogue(examples).ids
     lists = [[ids[r] for r in row if r] for row in next(iter(data))[0].numpy()]
     return trained, np.mean(np.concatenate(recommender.ranks(models_frame(lists))) <= 2)
 
@@ -94,7 +94,7 @@ def test_two_workers_learn_the_cycles_together(spark, examples, tmp_path):
 
 
 def test_a_step_has_the_same_batch_for_any_number_of_workers(examples, monkeypatch):
-    catalogue = load_catalogue(f"{examples}/catalogue")
+    catalogue = load_catalogue(examples)
     whole = [rows.numpy() for rows, _ in train.batches(f"{examples}/train", catalogue, 16, seed=3).take(5)]
     monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}')
     again = [rows.numpy() for rows, _ in train.batches(f"{examples}/train", catalogue, 16, seed=3).take(5)]
@@ -116,7 +116,7 @@ def test_what_needs_no_network_recommends_from_the_cycle_of_the_session(spark, e
 
 
 def test_popularity_recommends_what_was_viewed_most(spark, examples, tmp_path):
-    best = load_catalogue(f"{examples}/catalogue").ids[2:4].tolist()  # the rows are in the order of popularity
+    best = load_catalogue(examples).ids[2:4].tolist()  # the rows are in the order of popularity
     paths = [train.train_neighbours(spark, examples, str(tmp_path / name), name) for name in ("popularity", "recent_popularity")]
     lists = [models.load(path).predict(models_frame([["a0"], []]), k=2).item_ids.tolist() for path in paths]
     assert lists[0] == [best, best] and lists[1][0] == lists[1][1]

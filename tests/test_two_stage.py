@@ -3,9 +3,11 @@
 # %% ../notebooks/library/05aa_two_stage.ipynb #0f3b901e
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from rgg_shared import models, two_stage
+from rgg_shared.catalogue import saved_catalogue, with_items
 from rgg_shared.ranker import Evidence, RankerConfig, tf
 
 # %% ../notebooks/library/05aa_two_stage.ipynb #400431f6
@@ -120,3 +122,17 @@ def test_ranks_among_what_is_on_sale_are_those_of_the_lists(saved):
             shown = both.predict(sessions((items[:at], ["view"] * at))).item_ids[0]
             if items[at] in shown:
                 assert own[at] == shown.index(items[at]) + 1
+
+# %% ../notebooks/library/05aa_two_stage.ipynb #422727c3
+def test_a_new_sale_needs_no_training(saved, small_catalogue, tmp_path):
+    both, _ = saved
+    items = pa.table({"item_id": ["a", "c", "f", "newer"], "features": [[1], [1], [2], [1]], "on_sale": [True] * 4})
+    more = with_items(saved_catalogue(both.path), items)
+    again = models.load(two_stage.refresh(both.path, more, str(tmp_path / "refreshed")))
+    frame = sessions((["c", "b", "a"], ["view"] * 3), (["c", "nobody", "b"], ["view"] * 3), (["d"], ["view"]), (list("fedfa"), ["view"] * 5))
+    assert [x.tolist() for x in again.ranks(frame)] == [x.tolist() for x in both.ranks(frame)], "among the vocabulary nothing has changed"
+    assert again.predict(frame).purchase_intent.tolist() == pytest.approx(both.predict(frame).purchase_intent.tolist(), rel=1e-5)
+    lists = again.predict(sessions((["c", "b"], ["view"] * 2), (["newer", "c"], ["view"] * 2))).item_ids
+    assert [sorted(x) for x in lists] == [["a", "c", "f", "newer"]] * 2 and lists[0][0] == "a"
+    once_more = two_stage.refresh(again.path, with_items(saved_catalogue(again.path), items.slice(0, 3)), str(tmp_path / "later"))
+    assert [sorted(x) for x in models.load(once_more).predict(frame).item_ids] == [["a", "c", "f"]] * 4
