@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['NOT_FEATURES', 'MAX_CATEGORIES', 'BUCKETS', 'NUMBERING', 'Split', 'split_times', 'with_split', 'category_values',
            'bucket_edges', 'feature_kinds', 'numbering', 'numbered', 'feature_columns', 'content', 'single_events',
-           'last_hours', 'vocabulary', 'is_on_sale', 'describe', 'catalogue', 'to_examples', 'split_counts',
-           'code_commit', 'digest', 'Examples', 'write_numbering', 'write_examples', 'read_examples']
+           'last_hours', 'vocabulary', 'sale_times', 'is_on_sale', 'describe', 'catalogue', 'to_examples',
+           'split_counts', 'code_commit', 'digest', 'Examples', 'write_numbering', 'write_examples', 'read_examples']
 
 # %% ../notebooks/library/04_features.ipynb #1f13862b
 import subprocess
@@ -135,10 +135,14 @@ def vocabulary(train: DataFrame, min_count: int = 1) -> DataFrame:
     return views.where(F.col("count") >= min_count)
 
 # %% ../notebooks/library/04_features.ipynb #d633e4f7
+def sale_times(items: DataFrame) -> dict:
+    "The columns `sale_start` and `sale_end`, null where the items have none."
+    return {name: F.col(name) if name in items.columns else F.lit(None).cast("timestamp") for name in ("sale_start", "sale_end")}
+
+
 def is_on_sale(items: DataFrame, since: datetime, until: datetime):
     "Whether an item can be bought at some time from `since` to `until`, as an expression."
-    open_ended = {name: F.lit(None).cast("timestamp") for name in ("sale_start", "sale_end") if name not in items.columns}
-    start, end = (open_ended.get(name, F.col(name)) for name in ("sale_start", "sale_end"))
+    start, end = sale_times(items).values()
     return F.coalesce(start <= F.lit(until), F.lit(True)) & F.coalesce(end > F.lit(since), F.lit(True))
 
 # %% ../notebooks/library/04_features.ipynb #e87e132d
@@ -148,8 +152,9 @@ def describe(
     since: datetime,
     until: datetime,
 ) -> DataFrame:
-    "A row an item, as a `Catalogue` takes it in: item_id, features (array<int>), whether it is on sale from `since` to `until`."
-    return items.select("item_id", content(items, numbers).alias("features"), is_on_sale(items, since, until).alias("on_sale"))
+    "A row an item, as a `Catalogue` takes it in: item_id, features (array<int>), whether it is on sale from `since` to `until`; and when its sale is."
+    on_sale = is_on_sale(items, since, until).alias("on_sale")
+    return items.select("item_id", content(items, numbers).alias("features"), on_sale, *(time.alias(name) for name, time in sale_times(items).items()))
 
 
 def catalogue(
@@ -158,7 +163,7 @@ def catalogue(
     split: Split,
     numbers: dict,  # of `numbering`
 ) -> DataFrame:
-    "A row an item: row (int, from 2), item_id, count, features (array<int>), on_sale."
+    "A row an item: row (int, from 2), item_id, count, features (array<int>), on_sale, sale_start, sale_end."
     known = describe(items, numbers, split.test_start, split.end)
     unknown = F.array(*[F.lit(0)] * len(numbers)).cast("array<int>")
     every = known.join(vocabulary, "item_id", "full").select(
@@ -167,6 +172,8 @@ def catalogue(
         F.coalesce("count", F.lit(0)).alias("count"),
         F.coalesce("features", unknown).alias("features"),
         F.coalesce("on_sale", F.lit(True)).alias("on_sale"),
+        "sale_start",
+        "sale_end",
     )
     return every
 

@@ -55,7 +55,8 @@ def task_table(
     height: int = 10_000,  # lines that there is room for
 ) -> Table:
     "The run's tasks: state, time, and what each is doing."
-    table = Table(title=f"{run.job}  {run.run_id}  {run.state}", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    title = f"{run.job}  {run.run_id}  {run.state}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, min_width=len(title))
     for name, justify in (("task", "left"), ("state", "left"), ("time", "right"), ("", "left")):
         table.add_column(name, justify=justify, no_wrap=name != "")
     shown = rows(run)

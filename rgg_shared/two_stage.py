@@ -48,11 +48,19 @@ def labels(lists: Lists, following, rows, events, at):  # int32 [lists], int32 [
 class TwoStage(tf.keras.Model):
     "A ranker in training, over a retrieval model that stays as it is."
 
-    def __init__(self, catalogue: Catalogue, retrieval, evidence: Evidence, config: RankerConfig = RankerConfig(), positions: int = 400):
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        retrieval,  # a `networks.SessionGRU`
+        evidence: Evidence,
+        config: RankerConfig = RankerConfig(),
+        rows: np.ndarray | None = None,  # int32, ascending: the rows that retrieval chooses from; by default the vocabulary
+        positions: int = 400,  # of a batch's sessions that a step learns from
+    ):
         super().__init__()
-        self.known, self.positions = catalogue.known, positions
-        vocabulary = tf.Variable(retrieval.candidates(tf.range(UNKNOWN + 1, catalogue.known)), trainable=False)
-        candidates = Candidates(among(vocabulary), tf.range(UNKNOWN + 1, catalogue.known), config.candidates)
+        self.known, self.positions = catalogue.known if rows is None else len(catalogue.ids), positions
+        rows = np.arange(UNKNOWN + 1, catalogue.known, dtype=np.int32) if rows is None else rows
+        candidates = Candidates(among(tf.Variable(retrieval.candidates(rows), trainable=False)), tf.constant(rows), config.candidates)
         features = Features(catalogue, evidence)
         self.parts = lambda: (retrieval, candidates, features)  # not in checkpoints
         self.ranker = Ranker(catalogue, config)

@@ -37,6 +37,15 @@ def test_items_are_told_apart_by_views_and_days(counted):
     assert recent[2] > recent[3] > recent[4]  # a 2½ and b 1½: each has two or three views, those of a are newer
     assert age[2:].tolist() == pytest.approx([np.log(2), np.log(2), 0]) and silence[2:].tolist() == pytest.approx([0, 0, np.log(31)])
 
+# %% ../notebooks/library/06a_ranking.ipynb #0ec8ef00
+def test_what_was_on_sale_is_offered(spark):
+    end = datetime(2026, 3, 10, 12)
+    sale = lambda row, start, end: (row, *(None if hours is None else datetime(2026, 3, 10, 12) - timedelta(hours=hours) for hours in (start, end)))
+    items = [sale(4, 100, 20), sale(3, 100, 10), sale(2, 5, -50), sale(5, -1, -50), sale(6, None, None)]
+    catalogue = spark.createDataFrame(items, "row int, sale_start timestamp, sale_end timestamp")
+    examples = spark.createDataFrame([(end - timedelta(hours=15),), (end,)], "ended_at timestamp")
+    assert ranking.offered(examples, catalogue).tolist() == [2, 3, 6]
+
 # %% ../notebooks/library/06a_ranking.ipynb #e84578e5
 @pytest.fixture(scope="module")
 def examples(spark, tmp_path_factory):
