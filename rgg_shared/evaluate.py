@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CUTOFFS', 'POSITION', 'ANSWERS', 'gains', 'metrics', 'pairs', 'popularity_ranks', 'recent_counts', 'markov_ranks',
-           'answers', 'ranks', 'model_ranks', 'list_metrics', 'baseline_ranks', 'side_by_side', 'table', 'reach',
-           'draw', 'plot', 'plot_curves']
+           'answers', 'ranks', 'model_ranks', 'at_positions', 'list_metrics', 'baseline_ranks', 'side_by_side', 'table',
+           'reach', 'draw', 'plot', 'plot_curves']
 
 # %% ../notebooks/library/07_evaluate.ipynb #2f1d9ba6
 from collections.abc import Iterator
@@ -42,11 +42,13 @@ POSITION = ("session_id", "at", "target")
 
 def pairs(
     examples: DataFrame,  # with `session_id`, `item_ids` and `event_types`
-    vocabulary: DataFrame,  # with `item_id`; other items are taken out first
+    vocabulary: DataFrame | None = None,  # with `item_id`; other items are taken out first
 ) -> DataFrame:
     "A row a position: `session_id`, `item_id`, `target`, the next viewed item, and `at`, its place in the session (from 0)."
     order = Window.partitionBy("session_id").orderBy("at")
-    known = features.single_events(examples).join(vocabulary.select("item_id"), "item_id", "left_semi")
+    known = features.single_events(examples)
+    if vocabulary is not None:
+        known = known.join(vocabulary.select("item_id"), "item_id", "left_semi")
     following = F.lead(F.struct(F.col("item_id").alias("target"), "at", "type")).over(order).alias("next")
     return known.select("session_id", "item_id", following).where("next.type = 'view'").select(
         "session_id", "item_id", "next.target", "next.at")
@@ -126,9 +128,23 @@ def ranks(
     return answers.select("session_id", each).select("session_id", "at", "e.target", "e.rank").where("rank > 0")
 
 
-def model_ranks(examples: DataFrame, path: str) -> DataFrame:
-    "The rank of each target among the vocabulary by the model saved at `path`, a row a position."
-    return ranks(answers(examples, path, ("ranks",)))
+def model_ranks(
+    examples: DataFrame,
+    path: str,  # of the saved model
+    among: str = "vocabulary",  # or candidates: the items that it has on sale
+) -> DataFrame:
+    "The rank of each target by the model saved at `path`, a row a position."
+    column = {"vocabulary": "ranks", "candidates": "candidate_ranks"}[among]
+    return ranks(answers(examples, path, (column,)), column)
+
+
+def at_positions(
+    ranks: DataFrame,
+    positions: DataFrame,  # with the columns of POSITION
+    last: int,  # the rank of what is not found
+) -> DataFrame:
+    "The rank at each of the positions, the last where there is none, because what a model does not have it cannot recommend."
+    return positions.select(*POSITION).join(ranks.select(*POSITION, "rank"), [*POSITION], "left").fillna(last, ["rank"])
 
 # %% ../notebooks/library/07_evaluate.ipynb #74bac379
 def list_metrics(
@@ -148,15 +164,18 @@ def list_metrics(
 def baseline_ranks(
     train: DataFrame,  # examples
     test: DataFrame,  # examples
-    vocabulary: DataFrame,  # `item_id` and its `count` of training views; items without are left out
+    catalogue: DataFrame,  # `item_id`, its `count` of training views, and for the candidates `on_sale`
+    among: str = "vocabulary",  # or candidates
 ) -> dict[str, DataFrame]:
     "By popularity, over all and of late, and by the first-order Markov chain: the rank of each target of `test`."
-    known = vocabulary.where("count > 0").select("item_id", "count")
-    positions = pairs(test, known)
+    ranked = catalogue.where("on_sale" if among == "candidates" else "count > 0").select("item_id", "count")
+    targets = ranked.select(F.col("item_id").alias("target"))
+    pairs_of = lambda examples: pairs(examples, None if among == "candidates" else ranked).join(targets, "target", "left_semi")
+    positions = pairs_of(test)
     return {
-        "popularity": popularity_ranks(positions, known),
-        "popularity_last_day": popularity_ranks(positions, recent_counts(train, known)),
-        "markov": markov_ranks(pairs(train, known), positions, known),
+        "popularity": popularity_ranks(positions, ranked),
+        "popularity_last_day": popularity_ranks(positions, recent_counts(train, ranked)),
+        "markov": markov_ranks(pairs_of(train), positions, ranked),
     }
 
 

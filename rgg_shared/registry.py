@@ -256,11 +256,11 @@ def runs_of_night(
     night: str,  # the tag `night` of the runs; empty for none
     metric: str,  # of the test days
 ) -> dict[str, float]:
-    "The finished runs that one night's job has trained, with their metric, best first."
+    "The finished runs that one night's job has trained, with their metric among the items on sale, best first."
     client = connect()
     found = client.get_experiment_by_name(experiment) if night else None
     runs = client.search_runs([found.experiment_id], f"status = 'FINISHED' AND tags.night = '{check_tag(night)}'") if found else []
-    values = {r.info.run_id: r.data.metrics.get(f"test_{metric}", float("-inf")) for r in runs}
+    values = {r.info.run_id: r.data.metrics.get(f"test_on_sale_{metric}", float("-inf")) for r in runs}
     return dict(sorted(values.items(), key=lambda one: -one[1]))
 
 

@@ -138,6 +138,25 @@ def test_baselines_see_the_same_positions(spark, train, vocabulary):
     assert by_method == {"popularity": [(1, "b", 3), (3, "c", 3)], "popularity_last_day": [(1, "b", 3), (3, "c", 2)],
                          "markov": [(1, "b", 1), (3, "c", 1)]}
 
+
+def test_among_the_candidates_new_items_are_targets_and_closed_ones_are_not(spark, train):
+    items = [("a", 3, True), ("b", 2, False), ("c", 2, True), ("new", 0, True), ("newer", 0, True)]
+    catalogue = spark.createDataFrame(items, "item_id string, count long, on_sale boolean")
+    test = examples_of(spark, [("s", ["nobody", "a", "b", "c", "new", "a"], ["view"] * 5 + ["cart"])])
+    found = evaluate.baseline_ranks(train, test, catalogue, "candidates")
+    by_method = {name: sorted((r["at"], r.target, r["rank"]) for r in df.collect()) for name, df in found.items()}
+    assert by_method == {"popularity": [(1, "a", 1), (3, "c", 2), (4, "new", 4)], "popularity_last_day": [(1, "a", 2), (3, "c", 2), (4, "new", 4)],
+                         "markov": [(1, "a", 4), (3, "c", 1), (4, "new", 4)]}
+    lacking = found["markov"].where("target != 'new'")
+    assert sorted(r["rank"] for r in evaluate.at_positions(lacking, found["popularity"], 9).collect()) == [1, 4, 9]
+
+
+def test_a_model_ranks_its_candidates(spark, small_model):
+    fifth = models.load(small_model).predict(pd.DataFrame({"item_ids": [["item-3"]], "event_types": [["view"]]})).item_ids[0][4]
+    test = examples_of(spark, [("s", ["item-3", fifth, "unheard", "item-2"], ["view"] * 4)])
+    found = {r["at"]: r["rank"] for r in evaluate.model_ranks(test, small_model, "candidates").collect()}
+    assert found.keys() == {1, 3} and found[1] == 5
+
 # %% ../notebooks/library/07_evaluate.ipynb #f33d0516
 def test_bars_carry_their_values_and_intervals():
     measured = {"markov": {"recall_20": 0.5, "mrr_20": 0.2}, "gru": {"recall_20": 0.75, "mrr_20": 0.25}}

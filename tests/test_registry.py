@@ -118,7 +118,7 @@ def test_the_runs_of_a_night_are_found_the_best_first(tracking):
     for value in (0.2, 0.5, None):
         with registry.run("nights", "model", {}, {"night": "20260301-nightly-1"}) as run_id:
             if value:
-                mlflow.log_metric("test_recall_20", value)
+                mlflow.log_metric("test_on_sale_recall_20", value)
         night.append(run_id)
     with registry.run("nights", "another night's", {}, {"night": "20260302-nightly-1"}):
         pass

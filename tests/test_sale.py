@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from rgg_shared import models, sale, two_stage
-from rgg_shared.catalogue import saved_catalogue, with_items
+from rgg_shared.catalogue import save_catalogue, saved_catalogue, with_items
 from rgg_shared.registry import Champion
 from rgg_shared.runtime import UserError
 
@@ -44,6 +44,23 @@ def test_a_model_that_has_to_wait_is_told(shop, tmp_path):
     assert "version 3 is no session GRU" in sale.obstacle(replace(champion, path=str(tmp_path)))
     shutil.copy(f"{champion.path}/served.json", tmp_path)
     assert "version 3 was saved without its catalogue" in sale.obstacle(replace(champion, path=str(tmp_path)))
+
+# %% ../notebooks/library/08a_sale.ipynb #8ced75da
+def test_the_champion_is_compared_with_the_candidates_of_the_other(shop, spark, small_catalogue, tmp_path):
+    _, champion, _ = shop
+    numbering = {"colour": {"values": ["red", "blue"], "edges": None}}
+    kept = tmp_path / "kept"
+    shutil.copytree(champion.path, kept)
+    save_catalogue(replace(small_catalogue, numbering=numbering), str(kept))
+    catalogue = spark.createDataFrame([("a", True), ("b", False), ("newer", True), ("bare", True)], "item_id string, on_sale boolean")
+    items = spark.createDataFrame([("a", "blue"), ("b", "red"), ("newer", "blue"), ("elsewhere", "red")], "item_id string, colour string")
+    found = saved_catalogue(sale.at_the_same_sale(replace(champion, path=str(kept)), catalogue, items, str(tmp_path / "now")))
+    assert found.candidates == {"a", "newer", "bare"} and "elsewhere" not in found.ids
+    content = dict(zip(found.ids, found.features[:, 0].tolist()))
+    assert content["a"] == 1 and content["newer"] == 2 and content["bare"] == 0, "of training; of now; of an item without a description"
+    (kept / "catalogue.parquet").unlink()
+    waiting = replace(champion, path=str(kept))
+    assert sale.at_the_same_sale(waiting, catalogue, items, str(tmp_path / "no")) == waiting.path and not (tmp_path / "no").exists()
 
 # %% ../notebooks/library/08a_sale.ipynb #0e86ba25
 def test_a_refreshed_model_says_the_same_of_what_it_knew_and_recommends_what_has_opened(shop):
