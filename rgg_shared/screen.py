@@ -9,7 +9,7 @@ __all__ = ['duration', 'rows', 'note', 'task_table', 'Screen', 'conclude']
 import re
 import time
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -53,10 +53,9 @@ def task_table(
     run: Run,
     details: dict[str, str] = {},  # what each is doing
     height: int = 10_000,  # lines that there is room for
-) -> Table:
+) -> Group:
     "The run's tasks: state, time, and what each is doing."
-    title = f"{run.job}  {run.run_id}  {run.state}"
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, min_width=len(title))
+    table = Table(box=None, pad_edge=False)
     for name, justify in (("task", "left"), ("state", "left"), ("time", "right"), ("", "left")):
         table.add_column(name, justify=justify, no_wrap=name != "")
     shown = rows(run)
@@ -68,7 +67,7 @@ def task_table(
     if len(shown) < len(rows(run)):
         over = sum(record["state"] in OVER for _, record in rows(run))
         table.caption = f"{over} of {len(rows(run))} are over"
-    return table
+    return Group(Text(f"{run.job}  {run.run_id}  {run.state}", style="bold"), table)
 
 # %% ../notebooks/library/14a_screen.ipynb #1e149990
 class Screen:
