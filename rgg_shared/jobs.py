@@ -23,9 +23,9 @@ from .graph import COLOURS, as_svg, as_text
 from .jobfile import job_named, jobs_path, load_jobs
 from .rules import SUCCEEDED
 from .runner import Plan, execute, plan, refuse_mistakes, repair
-from .runs import Run, as_it_is, load_run, request_cancel, run_ids
+from .runs import Run, as_it_is, load_run, request_cancel, run_ids, took
 from .runtime import UserError
-from .screen import Screen, conclude, duration
+from .screen import Screen, conclude
 
 # %% ../notebooks/library/15_jobs.ipynb #2dfcd752
 app = typer.Typer(
@@ -195,7 +195,7 @@ def runs(
     for name, justify in (("run", "left"), ("state", "left"), ("time", "right")):
         table.add_column(name, justify=justify, no_wrap=True)
     for r in found:
-        table.add_row(r.run_id, Text(r.state, style=COLOURS.get(r.state, "dim")), duration(r.as_dict()))
+        table.add_row(r.run_id, Text(r.state, style=COLOURS.get(r.state, "dim")), took(r.as_dict()))
     Console().print(table)
 
 

@@ -13,13 +13,6 @@ import pytest
 
 from rgg_shared import graph, run_page
 
-# %% ../notebooks/library/13c_run_page.ipynb #69df6f55
-@pytest.mark.parametrize("seconds, words", [
-    (0, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"),
-    (59.6, "1 min"), (185, "3 min 05 s"), (7200, "2 h"), (7260, "2 h 01 min"), (273_600, "3 d 04 h")])
-def test_a_time_span_is_told_in_words(seconds, words):
-    assert run_page.duration(seconds) == words
-
 # %% ../notebooks/library/13c_run_page.ipynb #c87d6b6b
 T0 = datetime(2025, 3, 1, 2, 0, 0, tzinfo=UTC)
 

@@ -21,6 +21,13 @@ def data(tmp_path, monkeypatch):
 def new(job="j", **settings):
     return runs.Run(runs.new_run_id(job), job, settings, {"lake": "x"}, "/somewhere/jobs.json", tasks={"a": runs.blank(), "b": runs.blank()})
 
+# %% ../notebooks/library/13_runs.ipynb #69df6f55
+@pytest.mark.parametrize("seconds, words", [
+    (-3, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"),
+    (59.6, "1 min"), (185, "3 min 05 s"), (7200, "2 h"), (7260, "2 h 01 min"), (273_600, "3 d 04 h")])
+def test_a_time_span_is_told_in_words(seconds, words):
+    assert runs.duration(seconds) == words
+
 # %% ../notebooks/library/13_runs.ipynb #1cafaae2
 def test_a_run_is_read_as_it_was_written_with_its_iterations(data):
     run = new()
