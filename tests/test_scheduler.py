@@ -110,7 +110,7 @@ def test_a_job_starts_when_it_is_due_and_its_next_fire_is_owed(tmp_path, data):
     assert service.started == [("nightly", "PERIODIC", at(2, 2))] and owed(data) == {"nightly": "2026-01-03T02:00:00+00:00"}
     assert service.runs.results == {"nightly": "SUCCESS after 14 min"}
     assert service.said[0].startswith("nightly  0 0 2 * * ? UTC  Fri 02 Jan") and "(in 14 h)" in service.said[0]
-    assert any("started; next Sat 03 Jan" in line and "(in 1 d 0 h)" in line for line in service.said)
+    assert any("started; next Sat 03 Jan" in line and "(in 1 d)" in line for line in service.said)
 
 
 def test_a_job_by_interval_keeps_its_rhythm_over_a_restart(tmp_path, data):
