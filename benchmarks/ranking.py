@@ -2,7 +2,7 @@
 
     python benchmarks/ranking.py [PATH_OF_THE_DATA] [--data e-shop] [--seeds 3]
 
-Both are measured on the test days by their saved graphs, and the retrieval that the ranker sorts for is the one it is compared
+Both are measured on the test days by their saved graphs, among the vocabulary and among the items on sale, and the retrieval that the ranker sorts for is the one it is compared
 with. All sessions before the test are for training (`valid_days=0`): neither has seen a day that the other has not.
 """
 import argparse
@@ -29,6 +29,7 @@ DATA = {  # files; what the job is given; arguments of train_session_gru; argume
         dict(config={}),
     ),
 }
+NAMES = ("ndcg_10", "mrr_20", "recall_5", "recall_20", "on_sale_ndcg_10", "on_sale_recall_20")
 TASKS = ("simulate", "ingest", "featurize")  # of the job nightly
 
 
@@ -49,6 +50,9 @@ def measure(examples: str, folder: str, seed: int, gru: dict, second: dict) -> t
     path, parts = ranking.train_two_stage(spark, examples, folder, run, gru, second)
     alone = train.export_session_gru(examples, gru["config"], f"{folder}/retrieval")
     found = [evaluate.metrics(evaluate.model_ranks(test, saved)) for saved in (alone, path)]
+    for metrics, saved in zip(found, (alone, path)):
+        on_sale = evaluate.metrics(evaluate.model_ranks(test, saved, "candidates"))
+        metrics.update(on_sale_recall_20=on_sale["recall_20"], on_sale_ndcg_10=on_sale["ndcg_10"])
     return *found, parts
 
 
@@ -65,11 +69,11 @@ if __name__ == "__main__":
         examples = prepare(name, given | ({"source": ",".join(f"{folder}/{file}" for file in files)} if files else {}))
         for seed in range(1, asked.seeds + 1):
             alone, both, parts = measure(examples, f"{examples}-{seed}", seed, gru, second)
-            ratio = both["ndcg_10"] / alone["ndcg_10"]
+            ratio, seen = (both[name] / alone[name] for name in ("ndcg_10", "on_sale_ndcg_10"))
             aucs = ", ".join(f"{task[4:]} {value:.3f}" for task, value in parts.items() if task.startswith("auc_"))
-            for method, m, more in ("retrieval", alone, "| |"), ("both stages", both, f"| {ratio:.3f} | {aucs}"):
-                numbers = " | ".join(f"{m[n]:.4f}" for n in ("ndcg_10", "mrr_20", "recall_5", "recall_20"))
+            for method, m, more in ("retrieval", alone, "| | |"), ("both stages", both, f"| {ratio:.3f} | {seen:.3f} | {aucs}"):
+                numbers = " | ".join(f"{m[n]:.4f}" for n in NAMES)
                 rows.append(f"| {name} | {seed} | {method} | {numbers} {more} |")
                 print(rows[-1], flush=True)
-    print("\n| data | seed | | NDCG@10 | MRR@20 | Recall@5 | Recall@20 | NDCG@10, ratio | AUC within lists |")
-    print("|---|---|---|---|---|---|---|---|---|", *rows, sep="\n")
+    print("\n| data | seed | | NDCG@10 | MRR@20 | Recall@5 | Recall@20 | on sale: NDCG@10 | Recall@20 | ratio of NDCG@10 | on sale | AUC within lists |")
+    print("|" + "---|" * 12, *rows, sep="\n")
