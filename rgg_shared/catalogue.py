@@ -78,13 +78,17 @@ def save_catalogue(catalogue: Catalogue, model: str):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    n, width = catalogue.features[2:].shape
-    features = pa.ListArray.from_arrays(np.arange(n + 1, dtype=np.int32) * width, catalogue.features[2:].ravel())
-    columns = {"row": np.arange(2, n + 2), "item_id": catalogue.ids[2:], "count": catalogue.counts[2:], "features": features, "on_sale": catalogue.on_sale[2:]}
+    ids, features = catalogue.ids[2:], catalogue.features[2:]
+    ends = np.arange(len(ids) + 1, dtype=np.int32) * features.shape[1]
+    table = pa.table({
+        "row": np.arange(2, len(ids) + 2),
+        "item_id": pa.array(ids, pa.string()),
+        "count": catalogue.counts[2:],
+        "features": pa.ListArray.from_arrays(ends, features.ravel()),
+        "on_sale": catalogue.on_sale[2:],
+    })
     about = {"numbering": catalogue.numbering, "feature_sizes": catalogue.feature_sizes}
-    schema = {"item_id": pa.string()}
-    arrays = {name: pa.array(values, schema.get(name)) if isinstance(values, np.ndarray) else values for name, values in columns.items()}
-    pq.write_table(pa.table(arrays).replace_schema_metadata({name: json.dumps(value) for name, value in about.items()}), Path(model, ITEMS))
+    pq.write_table(table.replace_schema_metadata({name: json.dumps(value) for name, value in about.items()}), Path(model, ITEMS))
 
 
 def saved_catalogue(model: str) -> Catalogue | None:
