@@ -13,7 +13,7 @@ import pytest
 from rgg_shared import jobs, objectives, registry
 from rgg_shared.runtime import Lake, project_root
 
-SMALL = ["days=6", "sessions_per_day=700", "epochs=4", "batch_size=64", "learning_rate=0.008", "min_count=2", "top_k=5"]
+SMALL = ['models=["gru"]', "days=6", "sessions_per_day=700", "epochs=4", "batch_size=64", "learning_rate=0.008", "min_count=2", "top_k=5"]
 
 
 def rgg(data, *arguments):
