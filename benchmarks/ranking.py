@@ -2,8 +2,9 @@
 
     python benchmarks/ranking.py [PATH_OF_THE_DATA] [--data e-shop] [--seeds 3]
 
-Both are measured on the test days by their saved graphs, among the vocabulary and among the items on sale, and the retrieval that the ranker sorts for is the one it is compared
-with. All sessions before the test are for training (`valid_days=0`): neither has seen a day that the other has not.
+Both are measured on the test days by their saved graphs, among the vocabulary and among the items on sale, and the retrieval
+that the ranker sorts for is the one it is compared with. All sessions before the test are for training (`valid_days=0`): neither
+has seen a day that the other has not.
 """
 import argparse
 import os

@@ -169,8 +169,12 @@ def baseline_ranks(
 ) -> dict[str, DataFrame]:
     "By popularity, over all and of late, and by the first-order Markov chain: the rank of each target of `test`."
     ranked = catalogue.where("on_sale" if among == "candidates" else "count > 0").select("item_id", "count")
-    targets = ranked.select(F.col("item_id").alias("target"))
-    pairs_of = lambda examples: pairs(examples, None if among == "candidates" else ranked).join(targets, "target", "left_semi")
+
+    def pairs_of(examples):
+        if among == "vocabulary":
+            return pairs(examples, ranked)
+        return pairs(examples).join(ranked.select(F.col("item_id").alias("target")), "target", "left_semi")
+
     positions = pairs_of(test)
     return {
         "popularity": popularity_ranks(positions, ranked),

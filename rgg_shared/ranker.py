@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LOSSES', 'PAIRS', 'ITEMS', 'NEWEST', 'COMPARED', 'TASKS', 'listwise', 'pairwise', 'pointwise', 'list_auc', 'Evidence',
-           'PairTable', 'Lists', 'newest', 'Features', 'RankerConfig', 'Scaling', 'Ranker']
+           'PairTable', 'Lists', 'blank_list', 'newest', 'Features', 'RankerConfig', 'Scaling', 'Ranker']
 
 # %% ../notebooks/library/04d_ranker.ipynb #c42ad10a
 from dataclasses import asdict, dataclass
@@ -107,6 +107,12 @@ class Lists:
     events: tf.Tensor  # int32 [lists, NEWEST]; their types
     length: tf.Tensor  # int32 [lists]; events so far
     intent: tf.Tensor  # float [lists]; the probability of a purchase
+
+
+def blank_list() -> Lists:
+    "A list of one candidate after no event, all padding: a network is called with it to make its variables."
+    zeros = lambda *shape: tf.zeros(shape, tf.int32)
+    return Lists(zeros(1, 1), tf.zeros([1, 1]), zeros(1, NEWEST), zeros(1, NEWEST), zeros(1), tf.zeros([1]))
 
 
 def newest(values, at):  # int32 [batch, time], int32 [lists, 2]: session and position -> int32 [lists, NEWEST]

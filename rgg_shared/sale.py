@@ -7,13 +7,14 @@ __all__ = ['TOLERANCE', 'FOUND', 'SAME', 'at_moment', 'obstacle', 'with_sale', '
 
 # %% ../notebooks/library/08a_sale.ipynb #34cad133
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame
 
 from . import features, models, two_stage
-from .catalogue import Catalogue, saved_catalogue, with_items
+from .catalogue import ITEMS, Catalogue, saved_catalogue, with_items
 from .registry import Champion
 from .runtime import UserError
 
@@ -32,7 +33,7 @@ def obstacle(champion: Champion) -> str:
     name = f"{champion.name} version {champion.version}"
     if not models.description(champion.path).get("session_gru"):
         return f"{name} is no session GRU, so new items have to wait for the next training."
-    if saved_catalogue(champion.path) is None:
+    if not Path(champion.path, ITEMS).exists():
         return f"{name} was saved without its catalogue, so new items have to wait for the next training."
     return ""
 
@@ -70,10 +71,11 @@ def compare(
     sessions: pd.DataFrame,  # `item_ids` and `event_types`, a row a session
 ) -> pd.DataFrame:
     "`before` and `after`, a row for each `what`: intent, rank, or score, the latter missing after where an item has left its list."
-    vocabulary, ranked = saved_catalogue(old).vocabulary, models.description(old).get("ranker")
+    trained, ranked = saved_catalogue(old), models.description(old).get("ranker")
+    vocabulary = trained.vocabulary
     events = [[e for e in zip(*s) if e[0] in vocabulary] for s in zip(sessions["item_ids"], sessions["event_types"])]
     asked = pd.DataFrame([list(zip(*e)) for e in events if e], columns=["item_ids", "event_types"])
-    both = set() if ranked else vocabulary & saved_catalogue(old).candidates & saved_catalogue(new).candidates
+    both = set() if ranked else vocabulary & trained.candidates & saved_catalogue(new).candidates
     first, second = models.load(old), models.load(new)
     pairs = [("rank", "", *ranks) for lists in zip(first.ranks(asked), second.ranks(asked)) for ranks in zip(*lists)]
     for was, now in zip(*(model.predict(asked).itertuples() for model in (first, second))):

@@ -14,7 +14,7 @@ import numpy as np
 from . import models
 from .catalogue import UNKNOWN, Catalogue
 from .losses import conservative_ranks, targets
-from .ranker import LOSSES, TASKS, Evidence, Features, Lists, Ranker, RankerConfig, list_auc, newest, tf
+from .ranker import LOSSES, TASKS, Evidence, Features, Lists, Ranker, RankerConfig, blank_list, list_auc, newest, tf
 
 # %% ../notebooks/library/05aa_two_stage.ipynb #0b8d78a9
 class Candidates(tf.Module):
@@ -66,8 +66,7 @@ class TwoStage(tf.keras.Model):
         self.ranker = Ranker(catalogue, config)
         names = "loss", *(f"auc_{task}" for task in TASKS), *(f"{of}{name}" for of in ("", "retrieval_") for name in ("ndcg_10", "mrr_20"))
         self.measures = {name: tf.keras.metrics.Mean(name) for name in names}
-        row = tf.ones([1, 2], tf.int32)
-        self.score(self.lists(row, row, tf.zeros([1, 2], tf.int32)))  # makes the variables, which a checkpoint needs before the first batch
+        self.score(blank_list())  # makes the variables, which a checkpoint needs before the first batch
         self.built = True
 
     def lists(self, rows, events, at):
@@ -219,10 +218,7 @@ def refresh(
     read = lambda name: weights.get_tensor(f"{name}/.ATTRIBUTES/VARIABLE_VALUE")
     evidence = Evidence(read("features/pairs/keys")[:-1], read("features/pairs/pairs")[:-1], read("features/items"))
     features, ranker = Features(catalogue, evidence.with_rows(len(catalogue.ids))), Ranker(catalogue, RankerConfig(**config))
-    row = tf.ones([1, 2], tf.int32)
-    candidates = Candidates(among(served.vocabulary), tf.range(UNKNOWN + 1, served.known), ranker.config.candidates)
-    lists = candidates(row, row, tf.zeros([1, 2], tf.int32), *served.queries(row, row))
-    ranker(lists, features(lists))  # makes the variables
+    ranker(blank_list(), features(blank_list()))  # makes the variables
     for n, variable in enumerate(ranker.variables):
         variable.assign(read(f"weights/{n}"))
     return models.save(Reranked(served, ranker, features, top_k), to)
