@@ -2,7 +2,7 @@
 from configparser import ConfigParser
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 config = ConfigParser(delimiters=["="])
 config.read(Path(__file__).with_name("settings.ini"), encoding="utf-8")
@@ -19,7 +19,7 @@ setup(
     description=cfg["description"],
     keywords=cfg["keywords"],
     license="Apache-2.0",
-    packages=["rgg_shared"],
+    packages=find_packages(include=["rgg_shared", "rgg_shared.*"]),
     python_requires=f">={cfg['min_python']},<3.13",
     install_requires=lines("requirements"),
     extras_require={"dev": lines("dev_requirements")},

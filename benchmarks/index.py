@@ -66,14 +66,13 @@ def peak() -> float:
 
 def searches(items: int, rounds: int, vectors: np.ndarray | None = None, queries: np.ndarray | None = None) -> dict:
     "Queries a second of both, alone and in batches, by round; recall, seconds to build, memory."
-    import tensorflow as tf
-
-    from rgg_shared import index
+    from rgg_shared.core import tf
+    from rgg_shared.models import Exact, Scann, recall
 
     vectors = shop(items) if vectors is None else vectors
     queries = [looking_for(vectors, 1024, seed) for seed in (2, 3)] if queries is None else np.array_split(queries, 2)
-    exact, before, start = index.Exact(vectors), peak(), time.perf_counter()
-    scann = index.Scann(vectors, queries[0], K)
+    exact, before, start = Exact(vectors), peak(), time.perf_counter()
+    scann = Scann(vectors, queries[0], K)
     found = {"items": len(vectors), "seconds": time.perf_counter() - start, "vectors": before, "peak": peak(), "leaves": scann.leaves,
              "searched": scann.searched, "reordered": scann.most, "tuned": scann.recall}
     signature = [tf.TensorSpec([None, vectors.shape[1]], tf.float32)]
@@ -81,7 +80,7 @@ def searches(items: int, rounds: int, vectors: np.ndarray | None = None, queries
     asked = tf.constant(queries[1])
     in_batches = lambda search: [search(asked[i : i + BATCH])[1].numpy() for i in range(0, len(asked), BATCH)]
     best, about = (np.concatenate(in_batches(peers[name])) for name in ("exact", "scann"))
-    found |= {f"recall_{k}": index.recall(best[:, :k], about[:, :k]) for k in (20, 100)}
+    found |= {f"recall_{k}": recall(best[:, :k], about[:, :k]) for k in (20, 100)}
     singles = min(100, len(asked))
     for name in peers:
         found[f"{name}_single"], found[f"{name}_batch"] = [], []
@@ -99,9 +98,9 @@ def searches(items: int, rounds: int, vectors: np.ndarray | None = None, queries
 
 def trained(path: str, rounds: int) -> dict:
     "The same for the vocabulary of a saved session GRU; queries are those after single views."
-    from rgg_shared import models
+    from rgg_shared.core import tf
 
-    loaded = models.tf.saved_model.load(path)
+    loaded = tf.saved_model.load(path)
     vectors, scale = loaded.vocabulary.numpy(), next(float(w) for w in loaded.weights if w.name.startswith("scale"))
     random = np.random.default_rng(2)
     queries = vectors[random.integers(0, len(vectors), 1024)].copy()
@@ -114,9 +113,15 @@ def trained(path: str, rounds: int) -> dict:
 def export(items: int, folder: str, kind: str) -> dict:
     "A session GRU of so many known items, written as it is served; all its items are on sale."
     start = time.perf_counter()
-    from rgg_shared import models
-    from rgg_shared.catalogue import Catalogue
-    from rgg_shared.networks import SessionGRU, SessionGRUConfig
+    from rgg_shared.data import Catalogue
+    from rgg_shared.models import (
+        Served,
+        SessionGRU,
+        SessionGRUConfig,
+        candidate_vectors,
+        export_model,
+        read_model_card,
+    )
 
     vectors, random = shop(items), np.random.default_rng(4)
     ids = np.array(["", "[UNK]", *(f"item-{i:08}" for i in range(items))], dtype=object)
@@ -128,10 +133,10 @@ def export(items: int, folder: str, kind: str) -> dict:
     model.shortcut.kernel.assign(10 * np.eye(WIDTH))
     del vectors
     made, before = time.perf_counter() - start, peak()
-    path = models.save(models.Served(catalogue, model, models.item_vectors(model, catalogue), K, kind), folder)
+    path = export_model(Served(catalogue, model, candidate_vectors(model, catalogue), K, kind), folder)
     size = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file()) / 2**30
     graph = Path(path, "saved_model.pb").stat().st_size / 2**20
-    report = models.description(path)["index"]
+    report = read_model_card(path)["index"]
     return {"network": before, "peak": peak(), "seconds": time.perf_counter() - start - made, "size": size, "graph": graph,
             "recall": report["recall"], "index_seconds": report["seconds"]}
 
@@ -140,10 +145,10 @@ def answer(items: int, folder: str, rounds: int) -> dict:
     "The saved model in a process that has loaded nothing else."
     import pandas as pd
 
-    from rgg_shared import models
+    from rgg_shared.models import load_predictor
 
     start = time.perf_counter()
-    model = models.load(folder)
+    model = load_predictor(folder)
     single = pd.DataFrame({"item_ids": [["item-00000007", "item-00000100"]], "event_types": [["view", "purchase"]]})
     model.predict(single)
     loaded = time.perf_counter() - start

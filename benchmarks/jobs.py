@@ -17,7 +17,7 @@ from statistics import median
 
 import nbformat
 
-from rgg_shared import jobs
+from rgg_shared.jobs import execute_job, plan_job
 
 
 def jobs_file(folder: Path, tasks: int, chained: bool) -> Path:
@@ -35,7 +35,7 @@ def jobs_file(folder: Path, tasks: int, chained: bool) -> Path:
 def job(file: Path, parallel: int) -> tuple[float, float]:
     "The seconds that the job takes, and those of its kernels."
     began = time.perf_counter()
-    run = jobs.execute(jobs.plan("j", {}, file), parallel=parallel)
+    run = execute_job(plan_job("j", {}, file), parallel=parallel)
     took = time.perf_counter() - began
     assert run.state == "SUCCESS", run
     at = lambda one, end: datetime.fromisoformat(one[f"{end}_time"]).timestamp()

@@ -12,8 +12,11 @@ import tempfile
 
 from real_data import run_tasks
 
-from rgg_shared import evaluate, features, ranking, train
-from rgg_shared.runtime import Lake, get_spark
+from rgg_shared.core import Lake, get_spark
+from rgg_shared.data import read_examples
+from rgg_shared.distributed import run_distributed
+from rgg_shared.evaluation import model_ranks, next_item_metrics
+from rgg_shared.models import export_session_gru, train_two_stage
 
 DATA = {  # files; what the job is given; arguments of train_session_gru; arguments of train_ranker
     "shop": ((), dict(test_days="1"), dict(config={"width": 96}, epochs=6), dict(config={})),
@@ -43,16 +46,16 @@ def prepare(name: str, given: dict) -> str:
 
 def measure(examples: str, folder: str, seed: int, gru: dict, second: dict) -> tuple[dict, dict, dict]:
     "The metrics of retrieval alone, of both stages, and of their parts."
-    spark, test = get_spark(), features.read_examples(get_spark(), examples, "test")
+    spark, test = get_spark(), read_examples(get_spark(), examples, "test")
 
     def run(function, name, **arguments):
-        return train.run_distributed(function, backup_dir=folder, run_id=name, local_mode=True, bar=False, seed=seed, **arguments).folder
+        return run_distributed(function, backup_dir=folder, run_id=name, local_mode=True, bar=False, seed=seed, **arguments).folder
 
-    path, parts = ranking.train_two_stage(spark, examples, folder, run, gru, second)
-    alone = train.export_session_gru(examples, gru["config"], f"{folder}/retrieval")
-    found = [evaluate.metrics(evaluate.model_ranks(test, saved)) for saved in (alone, path)]
+    path, parts = train_two_stage(spark, examples, folder, run, gru, second)
+    alone = export_session_gru(examples, gru["config"], f"{folder}/retrieval")
+    found = [next_item_metrics(model_ranks(test, saved)) for saved in (alone, path)]
     for metrics, saved in zip(found, (alone, path)):
-        on_sale = evaluate.metrics(evaluate.model_ranks(test, saved, "candidates"))
+        on_sale = next_item_metrics(model_ranks(test, saved, "candidates"))
         metrics.update(on_sale_recall_20=on_sale["recall_20"], on_sale_ndcg_10=on_sale["ndcg_10"])
     return *found, parts
 

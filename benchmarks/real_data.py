@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from statistics import mean
 
-from rgg_shared import jobs
+from rgg_shared.jobs import Run, execute_job, plan_job
 
 DATA = {
     "yoochoose": dict(
@@ -28,10 +28,10 @@ DATA = {
 MEASURES = {"recall_5": "Recall@5", "recall_20": "Recall@20", "mrr_20": "MRR@20"}
 
 
-def run_tasks(tasks: tuple[str, ...], given: dict[str, str]) -> jobs.Run:
+def run_tasks(tasks: tuple[str, ...], given: dict[str, str]) -> Run:
     "Run tasks of the job nightly one after another; the last one's run comes back."
     for task in tasks:
-        ended = jobs.execute(jobs.plan("nightly", given, only=task), lambda run, line=None, **_: line and print(line, flush=True))
+        ended = execute_job(plan_job("nightly", given, only=task), lambda run, line=None, **_: line and print(line, flush=True))
         if ended.state != "SUCCESS":
             sys.exit("\n".join(f"{key}: {t['error']}" for key, t in ended.tasks.items() if t["error"]))
     return ended

@@ -25,8 +25,8 @@ from statistics import median
 import psutil
 from pyspark.sql import functions as F
 
-from rgg_shared import tfrecord
-from rgg_shared.runtime import get_spark
+from rgg_shared.core import get_spark
+from rgg_shared.tfrecord import read_dataset, read_tfrecord, write_tfrecord
 
 CONF = {"spark.ui.enabled": "false", "spark.sql.files.minPartitionNum": "8"}  # so every source reads 8 files in 8 tasks
 TOTALS = ["sum(id)", "sum(size(hist))", "sum(price)", "sum(length(cat))"]
@@ -115,8 +115,8 @@ def writes(df, rows: int, folder: Path, repeats: int) -> tuple[tuple, tuple]:
     "Spark writes."
     plain, gzip, parquet = measures = take_turns(
         repeats,
-        Measure("write", rows, lambda: tfrecord.save(df, f"{folder}/plain", "overwrite")),
-        Measure("write gzip", rows, lambda: tfrecord.save(df, f"{folder}/gzip", "overwrite", codec="gzip")),
+        Measure("write", rows, lambda: write_tfrecord(df, f"{folder}/plain", "overwrite")),
+        Measure("write gzip", rows, lambda: write_tfrecord(df, f"{folder}/gzip", "overwrite", codec="gzip")),
         Measure("write Parquet", rows, lambda: df.write.mode("overwrite").parquet(f"{folder}/parquet")))
     return claims("Spark writes", (plain, parquet, 1.7), (gzip, parquet, 1.1)), measures
 
@@ -125,8 +125,8 @@ def reads(spark, expected: list, rows: int, folder: Path, repeats: int) -> tuple
     "Spark reads and adds up all columns."
     plain, gzip, parquet = measures = take_turns(
         repeats,
-        Measure("read", rows, lambda: check(totals(tfrecord.read(spark, f"{folder}/plain")), expected, "tfrecord")),
-        Measure("read gzip", rows, lambda: check(totals(tfrecord.read(spark, f"{folder}/gzip")), expected, "gzip")),
+        Measure("read", rows, lambda: check(totals(read_tfrecord(spark, f"{folder}/plain")), expected, "tfrecord")),
+        Measure("read gzip", rows, lambda: check(totals(read_tfrecord(spark, f"{folder}/gzip")), expected, "gzip")),
         Measure("read Parquet", rows, lambda: check(totals(spark.read.parquet(f"{folder}/parquet")), expected, "Parquet")))
     return claims("Spark reads and adds up all columns", (plain, parquet, 0.4), (gzip, parquet, 0.35)), measures
 
@@ -164,7 +164,7 @@ def example_writes(df, ours: Measure, expected: list, folder: Path, repeats: int
     peers = take_turns(repeats, *(
         Measure(name.format(kind), ours.rows, lambda by=by: by_hand(df, by), lambda by=by: by_hand(df.sample(0.01), by))
         for kind, by in (("row by row from the batch's", True), ("columns'", False))))
-    check(totals(tfrecord.read(df.sparkSession, f"{folder}/example", schema=df.schema)), expected, "tf.train.Example")
+    check(totals(read_tfrecord(df.sparkSession, f"{folder}/example", schema=df.schema)), expected, "tf.train.Example")
     return claims("Spark writes, beside TensorFlow's classes in mapInArrow", *((ours, peer, 20) for peer in peers)), ()
 
 
@@ -199,7 +199,7 @@ def tf_data(expected: list, rows: int, folder: Path, repeats: int, slow: int) ->
     "tf.data pulls batches of all features with dense lists; the slow pipeline takes turns of its own."
     name, path = f"dataset(batch_size={BATCH})", f"{folder}/plain"
     files = sorted(map(str, Path(path).glob("*.tfrecord")))
-    make = {name: lambda: tfrecord.dataset(path, batch_size=BATCH)} | pipelines(files)
+    make = {name: lambda: read_dataset(path, batch_size=BATCH)} | pipelines(files)
     measure = lambda name: Measure(name, rows, lambda: consume(make[name](), [rows, expected[0]], name))
     *batched, by_record = make
     ours, *tuned = measures = take_turns(repeats, *map(measure, batched))
@@ -237,11 +237,11 @@ def grown(rows: int, folder: Path, repeats: int) -> tuple:
         nothing, *written = take_turns(
             repeats,
             Measure("generate", rows, lambda: df.write.format("noop").mode("overwrite").save()),
-            Measure("generate, write", rows, lambda: tfrecord.save(df, tfr, "overwrite")),
+            Measure("generate, write", rows, lambda: write_tfrecord(df, tfr, "overwrite")),
             Measure("generate, write Parquet", rows, lambda: df.write.mode("overwrite").parquet(parquet)))
     with session() as spark, peak_memory() as reading:
         expected = totals(spark.read.parquet(parquet))
-        table = lambda: tfrecord.read(spark, tfr, maxPartitionBytes=2**40)  # a task for each shard, however large
+        table = lambda: read_tfrecord(spark, tfr, maxPartitionBytes=2**40)  # a task for each shard, however large
         read = take_turns(
             repeats,
             Measure("read", rows, lambda: check(totals(table()), expected, "tfrecord")),
@@ -284,8 +284,8 @@ def facts(spark, rows: int, folder: Path) -> list[str]:
 def compared(given: argparse.Namespace, folder: Path) -> tuple[list[tuple], list[str]]:
     "The tables of all sections but growth, and the facts."
     with session() as spark:  # numba compiles at its first call on a machine, and the session after this one loads that
-        tfrecord.save(examples(spark, 1000), f"{folder}/plain", "overwrite")
-        totals(tfrecord.read(spark, f"{folder}/plain"))
+        write_tfrecord(examples(spark, 1000), f"{folder}/plain", "overwrite")
+        totals(read_tfrecord(spark, f"{folder}/plain"))
     with session() as spark:
         df, rows, repeats, slow = examples(spark, given.rows).cache(), given.rows, given.repeats, given.slow_repeats
         expected = totals(df)

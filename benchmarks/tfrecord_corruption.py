@@ -20,10 +20,22 @@ import numpy as np
 from pyspark.sql import types as T
 from tqdm import tqdm
 
-from rgg_shared import records, tfrecord
-from rgg_shared.runtime import UserError
-from rgg_shared.shards import Split
-from rgg_shared.storage import locate
+from rgg_shared.core import UserError
+from rgg_shared.tfrecord import (
+    BYTES,
+    INTS,
+    Bytes,
+    Damage,
+    FileSplit,
+    Leaf,
+    Reading,
+    Rows,
+    Values,
+    chunks,
+    cumulated,
+    encode_examples,
+    locate,
+)
 
 SCHEMA = T.StructType([T.StructField("id", T.LongType()), T.StructField("ids", T.ArrayType(T.LongType(), False)),
                        T.StructField("word", T.StringType())])
@@ -38,13 +50,13 @@ def shard_of(random_numbers, rows=150):
     words = [word.encode() for _, _, word in table]
     kinds, ones = (lambda kind: np.full(rows, kind, np.uint8)), np.ones(rows, np.int64)
     columns = [
-        records.Values(records.Leaf("id", records.INTS), kinds(records.INTS), ones, np.array([row[0] for row in table])),
-        records.Values(records.Leaf("ids", records.INTS), kinds(records.INTS), np.array([len(row[1]) for row in table]),
+        Values(Leaf("id", INTS), kinds(INTS), ones, np.array([row[0] for row in table])),
+        Values(Leaf("ids", INTS), kinds(INTS), np.array([len(row[1]) for row in table]),
                        np.array(flat, np.int64)),
-        records.Values(records.Leaf("word", records.BYTES), kinds(records.BYTES), ones,
-                       records.Bytes(records.cumulated([*map(len, words)]), np.frombuffer(b"".join(words), np.uint8)))]
-    content = bytes(records.encode(columns, rows).buffer)
-    (chunk,) = records.chunks([content])
+        Values(Leaf("word", BYTES), kinds(BYTES), ones,
+                       Bytes(cumulated([*map(len, words)]), np.frombuffer(b"".join(words), np.uint8)))]
+    content = bytes(encode_examples(columns, rows).buffer)
+    (chunk,) = chunks([content])
     return table, content, [*(int(start) - 12 for start in chunk.starts), len(content)]
 
 
@@ -89,7 +101,7 @@ def read(path, mode, rows, codec):
     "The rows and how many corrupt records a reader of the file sees; `rows` is what the contract promises."
     table = T.StructType([*SCHEMA, T.StructField("_corrupt_record", T.BinaryType())]) if mode == "PERMISSIVE" else SCHEMA
     fs, place = locate(str(path))
-    batches = list(tfrecord.Rows(tfrecord.Reading(table, mode=mode), fs, Split(place, {}, codec, rows=rows)))
+    batches = list(Rows(Reading(table, mode=mode), fs, FileSplit(place, {}, codec, rows=rows)))
     found = [row for batch in batches for row in batch.to_pylist()]
     good = [(row["id"], row["ids"], row["word"]) for row in found if row.get("_corrupt_record") is None]
     return good, len(found) - len(good)
@@ -98,8 +110,8 @@ def read(path, mode, rows, codec):
 def swallowed(spoilt):
     "The ranges of bytes that damaged records take up by their lengths, which are whole."
     found = []
-    for part in records.chunks([spoilt]):
-        if isinstance(part, records.Damage) and "checksum" in part.what:
+    for part in chunks([spoilt]):
+        if isinstance(part, Damage) and "checksum" in part.what:
             size = int.from_bytes(spoilt[part.offset : part.offset + 8], "little")
             found.append((part.offset, part.offset + 16 + size))
     return found

@@ -42,15 +42,15 @@ def make_examples(folder: str, items: int = 43_000, sessions: int = 180_000) -> 
     "Examples of made-up sessions for training and validation, with their catalogue; the path comes back."
     import pandas as pd
 
-    from rgg_shared import tfrecord
-    from rgg_shared.runtime import get_spark
+    from rgg_shared.tfrecord import write_tfrecord
+    from rgg_shared.core import get_spark
 
     spark, random = get_spark("benchmark"), np.random.default_rng(1)
     walks = made_up_sessions(random, items, sessions + sessions // 20)
     for split, part in {"train": walks[:sessions], "valid": walks[sessions:]}.items():
         frame = pd.DataFrame({"item_ids": [[f"item-{i}" for i in walk] for walk in part]})
         frame["event_types"] = [["view"] * len(walk) for walk in part]
-        tfrecord.save(spark.createDataFrame(frame).repartition(4), f"{folder}/{split}", "overwrite", {"split": split})
+        write_tfrecord(spark.createDataFrame(frame).repartition(4), f"{folder}/{split}", "overwrite", {"split": split})
     counts = np.bincount(np.concatenate(walks[:sessions]), minlength=items)
     order = np.argsort(-counts, kind="stable")
     catalogue = pd.DataFrame({"row": np.arange(2, items + 2), "item_id": [f"item-{i}" for i in order], "count": counts[order]})
@@ -61,12 +61,12 @@ def make_examples(folder: str, items: int = 43_000, sessions: int = 180_000) -> 
     return folder
 
 
-def as_tfrs_has_it(networks):
+def as_tfrs_has_it(SessionGRU):
     "The session GRU with TFRS's retrieval task."
     import tensorflow as tf
     import tensorflow_recommenders as tfrs
 
-    class Peer(networks.SessionGRU):
+    class Peer(SessionGRU):
         def __init__(self, *args):
             super().__init__(*args)
             self.task = tfrs.tasks.Retrieval(remove_accidental_hits=True)
@@ -84,20 +84,21 @@ def train_one(who: str, examples: str, epochs: int) -> dict:
     "Seconds, targets a second and validation metrics by epoch."
     import tensorflow as tf
 
-    from rgg_shared import networks, tables, tfrecord, train
-    from rgg_shared.catalogue import load_catalogue
+    from rgg_shared.data import load_catalogue
+    from rgg_shared.models import LazyAdam, SessionGRU, SessionGRUConfig, batches
+    from rgg_shared.tfrecord import Contract
 
     tf.keras.utils.set_random_seed(1)
     catalogue = load_catalogue(examples)
-    Model = networks.SessionGRU if who == "ours" else as_tfrs_has_it(networks)
-    model = Model(catalogue, networks.SessionGRUConfig(width=WIDTH, negatives=NEGATIVES, whole=0))
+    Model = SessionGRU if who == "ours" else as_tfrs_has_it(SessionGRU)
+    model = Model(catalogue, SessionGRUConfig(width=WIDTH, negatives=NEGATIVES, whole=0))
     counts = catalogue.counts[: catalogue.known]
     model.share = tf.constant(counts / counts.sum(), tf.float32)
-    steps = -(-tfrecord.Contract.load(f"{examples}/train").rows // BATCH)
+    steps = -(-Contract.load(f"{examples}/train").rows // BATCH)
     falling = tf.keras.optimizers.schedules.CosineDecay(0.004, epochs * steps, alpha=0.05)
-    model.compile(optimizer=(tables.LazyAdam if who == "ours" else tf.keras.optimizers.Adam)(falling))
-    data, valid = train.batches(f"{examples}/train", catalogue, BATCH, 1), train.batches(f"{examples}/valid", catalogue, 256, training=False)
-    targets = int(counts.sum()) - tfrecord.Contract.load(f"{examples}/train").rows  # each training view but a session's first
+    model.compile(optimizer=(LazyAdam if who == "ours" else tf.keras.optimizers.Adam)(falling))
+    data, valid = batches(f"{examples}/train", catalogue, BATCH, 1), batches(f"{examples}/valid", catalogue, 256, training=False)
+    targets = int(counts.sum()) - Contract.load(f"{examples}/train").rows  # each training view but a session's first
     model.fit(data, steps_per_epoch=5, epochs=1, verbose=0)  # what is only slow the first time
     for weight, start in zip(model.trainable_variables, Model(catalogue, model.config).trainable_variables):
         weight.assign(start)
@@ -116,16 +117,16 @@ def steps_over(items: int, width: int, steps: int = 30) -> dict:
     "Milliseconds a step over a made-up catalogue, and the most memory in GiB."
     import tensorflow as tf
 
-    from rgg_shared import models, networks, tables
-    from rgg_shared.catalogue import Catalogue
+    from rgg_shared.data import Catalogue
+    from rgg_shared.models import LazyAdam, SessionGRU, SessionGRUConfig, candidate_vectors
 
     random = np.random.default_rng(1)
     counts = np.maximum(1, 1e6 / np.arange(1, items + 1) ** 0.8).astype(np.int64)
     features = random.integers(1, 50, (items + 2, 4)).astype(np.int32)
     ids = np.array(["", "[UNK]", *(f"item-{n}" for n in range(items))], dtype=object)
     catalogue = Catalogue(ids, np.concatenate([[0, 0], counts]), features, (50,) * 4, np.ones(items + 2, bool))
-    model = networks.SessionGRU(catalogue, networks.SessionGRUConfig(width=width, negatives=NEGATIVES))
-    model.compile(optimizer=tables.LazyAdam(0.004))
+    model = SessionGRU(catalogue, SessionGRUConfig(width=width, negatives=NEGATIVES))
+    model.compile(optimizer=LazyAdam(0.004))
     step, took = tf.function(model.train_step), []
     for _ in range(steps):
         batch = tf.constant(random.integers(2, items + 2, (BATCH, 5)), tf.int32), tf.ones([BATCH, 5], tf.int32)
@@ -133,7 +134,7 @@ def steps_over(items: int, width: int, steps: int = 30) -> dict:
         step(batch)
         took.append(time.perf_counter() - began)
     began = time.perf_counter()
-    models.item_vectors(model, catalogue)
+    candidate_vectors(model, catalogue)
     return {"step": median(took) * 1e3, "vectors": time.perf_counter() - began,
             "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
 

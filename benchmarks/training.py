@@ -20,8 +20,10 @@ import time
 from pathlib import Path
 from statistics import median
 
-from rgg_shared import train
-from rgg_shared.runtime import get_spark
+from rgg_shared.core import get_spark
+from rgg_shared.data import load_catalogue
+from rgg_shared.distributed import Backup, run_distributed, worker_index
+from rgg_shared.models import LazyAdam, SessionGRU, batches, train_session_gru
 
 STEPS, WARM = 240, 40  # of a measured run, and how many of these do not count
 
@@ -31,27 +33,25 @@ def timed_training(examples: str, batch_size: int, steps: int, pin: bool = True)
     began = time.time()
     import tensorflow as tf
 
-    from rgg_shared import fitting, networks, roles, tables, train
-    from rgg_shared.catalogue import load_catalogue
 
     if pin:
         for thread in os.listdir("/proc/self/task"):
-            os.sched_setaffinity(int(thread), {roles.worker_index()})
-    saving, save = [], fitting.Backup.save
+            os.sched_setaffinity(int(thread), {worker_index()})
+    saving, save = [], Backup.save
 
     def measured(*args, **kwargs):
         start = time.perf_counter()
         save(*args, **kwargs)
         saving.append(time.perf_counter() - start)
 
-    fitting.Backup.save = measured
+    Backup.save = measured
     tf.keras.utils.set_random_seed(1)
     catalogue = load_catalogue(examples)
-    model = networks.SessionGRU(catalogue)
-    model.compile(optimizer=tables.LazyAdam(0.004))
+    model = SessionGRU(catalogue)
+    model.compile(optimizer=LazyAdam(0.004))
     ends = []
     clock = tf.keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: ends.append(time.perf_counter()))
-    data = train.batches(f"{examples}/train", catalogue, batch_size, 1)
+    data = batches(f"{examples}/train", catalogue, batch_size, 1)
     model.fit(data, epochs=1, steps_per_epoch=steps, callbacks=[clock], verbose=0)
     return {"began": began, "seconds": [b - a for a, b in zip(ends, ends[1:])], "saving": saving}
 
@@ -74,7 +74,7 @@ def direct(examples: str, batch_size: int) -> dict:
 def slots(number: int, examples: str, batch_size: int, folder: str, save_every: int = 10**9) -> dict:
     "The function in Spark slots, `batch_size` sessions each; also the seconds from the call to its first line."
     called = time.time()
-    trained = train.run_distributed(timed_training, number, backup_dir=folder, threads=1, save_every=save_every, bar=False,
+    trained = run_distributed(timed_training, number, backup_dir=folder, threads=1, save_every=save_every, bar=False,
                                     examples=examples, batch_size=batch_size * number, steps=STEPS)
     return trained.result | {"start": trained.result["began"] - called}
 
@@ -131,7 +131,7 @@ def disturbed(examples: str, folder: str, seed: int, victim: tuple[int, float] |
 
     if victim:
         threading.Thread(target=kill, daemon=True).start()
-    trained = train.run_distributed(train.train_session_gru, 2, backup_dir=folder, run_id=run, save_every=20, bar=False,
+    trained = run_distributed(train_session_gru, 2, backup_dir=folder, run_id=run, save_every=20, bar=False,
                                     examples=examples, config={}, epochs=3, batch_size=128, learning_rate=0.004, seed=seed)
     found = {"recall": trained.result["val_recall_20"][-1], "attempts": len(trained.attempts)}
     if len(trained.attempts) > 1:
@@ -168,7 +168,7 @@ def make_examples() -> str:
     "The demo's examples, in a temporary lake."
     os.environ["RGG_DATA"] = tempfile.mkdtemp(prefix="rgg-training-")
     for task in ("simulate", "ingest", "featurize"):
-        subprocess.run([sys.executable, "-c", "from rgg_shared.jobs import main; main()", "run", "nightly", "--task", task], check=True,
+        subprocess.run([sys.executable, "-c", "from rgg_shared.jobs.cli import main; main()", "run", "nightly", "--task", task], check=True,
                        stdout=sys.stderr)
     return f"{os.environ['RGG_DATA']}/lake/examples"
 

@@ -1,8 +1,11 @@
-"""Clean every notebook, then generate rgg_shared/ and tests/test_*.py from the library's notebooks.
+"""Clean every notebook, then generate rgg_shared/ and tests/ from the library's notebooks.
+
+A notebook `notebooks/library/<package>/NN_<name>.ipynb` becomes `rgg_shared/<package>/<name>.py` and
+`tests/<package>/test_<name>.py`; a package's `__init__.py`, its façade, is written by hand.
 
     python notebooks/library/export.py            write
     python notebooks/library/export.py --check    write nothing, exit 1 and name what has drifted
-    python notebooks/library/export.py --update   bring edits of rgg_shared/*.py back into the notebooks, then write
+    python notebooks/library/export.py --update   bring edits of rgg_shared/*/*.py back into the notebooks, then write
 """
 import argparse
 import os
@@ -45,7 +48,30 @@ def export(path):
     tests = ExportTests()
     NBProcessor(path, [tests]).process()
     if tests.cells:
-        ModuleMaker(dest="tests", name=f"test_{tests.module}", nb_path=path, parse=False).make(tests.cells)
+        package, _, name = tests.module.rpartition(".")
+        ModuleMaker(dest="tests", name=f"{package}.test_{name}", nb_path=path, parse=False).make(tests.cells)
+
+
+def generated(root):
+    "Return the files below `root` that `build` writes."
+    modules = [path for path in root.glob("rgg_shared/*/*.py") if path.name != "__init__.py"]
+    tests = [path for path in root.glob("tests/*/test_*.py") if path.parent.name != "integration"]
+    return modules + tests
+
+
+def misnamed(root):
+    "Return one sentence for each library notebook whose module is not the one that its path says."
+    for path in library(root):
+        wanted = f"{path.parent.name}.{path.stem.split('_', 1)[-1]}"
+        tests = ExportTests()
+        NBProcessor(path, [tests]).process()
+        if tests.module != wanted:
+            yield f"{path.relative_to(root)}: exports {tests.module}, but its path says {wanted}"
+
+
+def library(root):
+    "Return the library's notebooks, in their order."
+    return sorted(path for path in root.glob("notebooks/library/*/*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 
 
 def build():
@@ -53,17 +79,15 @@ def build():
     for path in sorted(Path("notebooks").rglob("*.ipynb")):
         if ".ipynb_checkpoints" not in path.parts:
             clean(path)
-    generated = [*Path("rgg_shared").glob("*.py"), *Path("tests").glob("test_*.py")]
-    for path in generated:
-        if path.name != "__init__.py":
-            path.unlink()
-    for path in sorted(Path("notebooks/library").glob("*.ipynb")):
+    for path in generated(Path()):
+        path.unlink()
+    for path in library(Path()):
         export(path)
 
 
 def snapshot(root):
     "Return `{relative path: bytes}` of everything `build` may touch below `root`."
-    files = [*root.glob("notebooks/**/*.ipynb"), *root.glob("rgg_shared/*.py"), *root.glob("tests/test_*.py")]
+    files = [*root.glob("notebooks/**/*.ipynb"), *generated(root)]
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files if ".ipynb_checkpoints" not in path.parts}
 
 
@@ -88,6 +112,7 @@ def drift():
         after = snapshot(Path(copy))
     found = [f"{name}: differs from a clean export; run `make export`" for name in sorted(before.keys() | after.keys())
              if before.get(name) != after.get(name)]
+    found += misnamed(ROOT)
     return found + [f"{name}: needs exactly one cell tagged `parameters`" for name in untagged(ROOT)]
 
 

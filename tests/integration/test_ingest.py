@@ -6,8 +6,11 @@ import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
-from rgg_shared.events import choose_sources, ingest, to_sessions
-from rgg_shared.runtime import Lake, project_root
+from rgg_shared.core.environment import project_root
+from rgg_shared.core.lake import Lake
+from rgg_shared.data.events import to_sessions
+from rgg_shared.data.ingestion import ingest
+from rgg_shared.data.sources import choose_sources
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 SMALL = {"days": 2, "sessions_per_day": 150, "items_per_day": 20}

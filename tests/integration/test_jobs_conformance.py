@@ -14,14 +14,18 @@ import nbformat
 import psutil
 import pytest
 
-from rgg_shared import jobs, notebooks, runs
-from rgg_shared.runtime import UserError, project_root
+from rgg_shared.core.environment import project_root
+from rgg_shared.core.messages import UserError
+from rgg_shared.jobs.notebooks import RUNNER, marked_processes
+from rgg_shared.jobs.records import Run, load_run, run_ids
+from rgg_shared.jobs.runner import execute_job, plan_job, repair_run
+from rgg_shared.jobs.tasks import job_reference
 
 DOCS = "docs.databricks.com/en/jobs/"
 FIRST = """import json, os, sys, time
 from pathlib import Path
-from rgg_shared.runs import request_cancel
-from rgg_shared.runtime import get_task_value, set_task_value
+from rgg_shared.core import get_task_value, set_task_value
+from rgg_shared.jobs.records import request_cancel
 data, name = Path(os.environ["RGG_DATA"]), os.environ["RGG_TASK_KEY"]
 
 def trace(what):
@@ -176,7 +180,7 @@ FLOW = [
         [other("a", given={"n": "{{job.parameters.n}}0"}), other("b", given={"n": "none"}), check("c", "b"), check("d", "b", run_if="AT_LEAST_ONE_FAILED"), check("e", "a", left="{{tasks.a.result_state}}", right="success")],
         "a SUCCESS, b FAILED, c UPSTREAM_FAILED, d SUCCESS, e SUCCESS", "FAILED", parameters={"n": "4"},
         other=job([check("x", left="{{job.parameters.n}}", op="GREATER_THAN", right="39"), check("more", "x=true")], {"n": "0"}, max_concurrent_runs=2),
-        more=lambda run: (runs.load_run(run.tasks["a"]["run"]).tasks["more"]["state"], runs.load_run(run.tasks["a"]["run"]).parameters, runs.load_run(run.tasks["a"]["run"]).trigger["type"],
+        more=lambda run: (load_run(run.tasks["a"]["run"]).tasks["more"]["state"], load_run(run.tasks["a"]["run"]).parameters, load_run(run.tasks["a"]["run"]).trigger["type"],
                           run.tasks["b"]["error_code"], run.tasks["e"]["outcome"]) == ("SUCCESS", {"n": "40"}, "RUN_JOB_TASK", "RunExecutionError", "true")),
     Row("a loop of conditions", "for-each.html", "inputs that are an empty array are no failure; the inputs may be a job parameter",
         [loop("a", inputs="{{job.parameters.list}}", inner=check("a_one", left="{{input}}", right="2")), loop("b", inputs=[], inner=check("b_one", left="{{input}}"))],
@@ -196,8 +200,7 @@ def answered(run):
 
 
 def jobs_id(run):
-    from rgg_shared.attempts import of_job
-    return of_job(run, ("job", "id"))
+    return job_reference(run, ("job", "id"))
 
 
 SET = "set_task_value('n', 3); set_task_value('flag', True); set_task_value('rows', [dict(k='x'), dict(k='y')])"
@@ -248,7 +251,7 @@ NOTEBOOKS = [
          note("until", do="assert times() == 3", max_retries=-1, min_retry_interval_millis=2000), check("after", "until")],
         "none FAILED, one FAILED, until SUCCESS, after SUCCESS", "FAILED", parallel=3, more=lambda run: attempts(run, "none", "one", "until") == [1, 2, 3] and intervals(run)),
     Row("retries of another job", "run-job.html", "a run_job_task is tried again with a new run", [other("a", max_retries=1)], "a FAILED", "FAILED", other=job([bad("x")]),
-        more=lambda run: (attempts(run, "a") + [sum(one.endswith("other" + one[-7:]) for one in runs.run_ids())], [2, 2])),
+        more=lambda run: (attempts(run, "a") + [sum(one.endswith("other" + one[-7:]) for one in run_ids())], [2, 2])),
     Row("timeouts of tasks", "configure-task.html", "a task that runs too long is ended with all that it started; it is tried again only with retry_on_timeout",
         [note("once", do=f"{CHILD}; time.sleep(60)", timeout_seconds=3, max_retries=2), check("after", "once", run_if="ALL_FAILED"),
          note("again", do="times() > 1 or time.sleep(60)", timeout_seconds=3, max_retries=2, retry_on_timeout=True)],
@@ -257,7 +260,7 @@ NOTEBOOKS = [
         "a CANCELED, b CANCELED", "TIMEDOUT", settings={"timeout_seconds": 2}, more=lambda run: run.end_time and ended_processes(run)),
     Row("cancel of another job", "run-if.html", "a cancellation propagates as UPSTREAM_CANCELED, and what handles failures runs",
         [other("a", max_retries=2), check("b", "a"), check("c", "b"), check("d", "a", run_if="AT_LEAST_ONE_FAILED")], "a CANCELED, b UPSTREAM_CANCELED, c UPSTREAM_CANCELED, d SUCCESS", "FAILED",
-        other=job([note("x", do="request_cancel(os.environ['RGG_RUN_ID']); time.sleep(60)")]), more=lambda run: (runs.load_run(run.tasks["a"]["run"]).state, "CANCELED")),
+        other=job([note("x", do="request_cancel(os.environ['RGG_RUN_ID']); time.sleep(60)")]), more=lambda run: (load_run(run.tasks["a"]["run"]).state, "CANCELED")),
     Row("repair", "repair-job-failures.html", "a repair runs what failed and what depends on it, with the values of the rest, and counts itself",
         [note("a", do="set_task_value('n', 7)"), note("b", "a", do="assert times() == 2; set_task_value('saw', value)", given={"value": "{{tasks.a.values.n}} {{job.repair_count}} {{task.execution_count}}"}),
          check("c", "b", left="{{tasks.b.values.saw}}", right="7 1 2"), note("d"), check("e", "a", run_if="AT_LEAST_ONE_FAILED"), check("f", "b", run_if="ALL_FAILED")],
@@ -265,7 +268,7 @@ NOTEBOOKS = [
         more=lambda run: attempts(run, "a", "b", "d", "e") == [1, 1 + len(run.repairs), 1, 0] and run.tasks["c"].get("outcome") == ("true" if run.repairs else None)),
     Row("repair of another job", "run-job.html", "a repair of a run_job_task repairs the other run", [other("a"), check("b", "a")],
         "a FAILED, b UPSTREAM_FAILED", "FAILED", repaired="a SUCCESS, b SUCCESS", other=job([note("x", do="assert times() > 1"), check("y")]),
-        more=lambda run: (len(runs.run_ids()), 2)),
+        more=lambda run: (len(run_ids()), 2)),
     Row("a notebook that goes", "notebook.html", "a notebook that is not there fails its task", [note("a", do="os.unlink(value)", given={"value": "{{job.parameters.probe}}"}), note("b", "a")],
         "a SUCCESS, b FAILED", "FAILED", parameters={"probe": ""}, given={"probe": "PROBE"},
         more=lambda run: run.tasks["b"]["error_code"] == "ResourceNotFound" and "probe.ipynb is not there any more" in run.tasks["b"]["error"]),
@@ -295,31 +298,31 @@ def holds(row, run, states, state):
     if isinstance(found, tuple):
         assert found[0] == found[1]
     assert found, run.tasks
-    assert runs.load_run(run.run_id).as_dict() == run.as_dict(), "the record is what was run"
-    assert not notebooks.marked(notebooks.RUNNER, run.run_id), "no process is left"
+    assert load_run(run.run_id).as_dict() == run.as_dict(), "the record is what was run"
+    assert not marked_processes(RUNNER, run.run_id), "no process is left"
 
 
 @pytest.mark.parametrize("row", FLOW + NOTEBOOKS, ids=lambda row: f"{row.page.split('.')[0]}: {row.name}")
 def test_rule(row, tmp_path, data):
     file = write(tmp_path, j=job(row.tasks, row.parameters, **row.settings), **({"other": row.other} if row.other else {}))
     given = {name: value.replace("PROBE", str(tmp_path / "probe.ipynb")) for name, value in row.given.items()}
-    run = jobs.execute(jobs.plan("j", given, file), parallel=row.parallel)
+    run = execute_job(plan_job("j", given, file), parallel=row.parallel)
     holds(row, run, row.states, row.state)
     if row.repaired:
-        run = jobs.repair(run.run_id, parallel=row.parallel)
+        run = repair_run(run.run_id, parallel=row.parallel)
         holds(row, run, row.repaired, "SUCCESS")
 
 
 def test_a_failure_that_is_tried_again_is_never_seen_as_one(tmp_path, data, monkeypatch):
     "Between two attempts the task is not FAILED for an instant: a dependent would take that for the end."
-    seen, update = [], runs.Run.update
+    seen, update = [], Run.update
 
     def spy(self, key, iteration="", **changes):
         seen.append((self.job, changes.get("state")))
         update(self, key, iteration, **changes)
 
-    monkeypatch.setattr(runs.Run, "update", spy)
-    jobs.execute(jobs.plan("j", {}, write(tmp_path, j=job([other("a", max_retries=1)]), other=job([bad("x")]))))
+    monkeypatch.setattr(Run, "update", spy)
+    execute_job(plan_job("j", {}, write(tmp_path, j=job([other("a", max_retries=1)]), other=job([bad("x")]))))
     assert [state for name, state in seen if name == "j" and state] == ["PENDING", "RUNNING", "WAITING_FOR_RETRY", "RUNNING", "FAILED"]
 
 
@@ -331,8 +334,8 @@ def test_a_failure_that_is_tried_again_is_never_seen_as_one(tmp_path, data, monk
 ])
 def test_an_unknown_reference_is_refused(value, sentence, tmp_path, data):
     with pytest.raises(UserError, match="resources.jobs.j.tasks") as caught:
-        jobs.plan("j", {}, write(tmp_path, j=job([check("a"), check("b", "a", left=value)])))
-    assert sentence in str(caught.value) and not runs.run_ids()
+        plan_job("j", {}, write(tmp_path, j=job([check("a"), check("b", "a", left=value)])))
+    assert sentence in str(caught.value) and not run_ids()
 
 
 @pytest.mark.parametrize("kind, settings", [
@@ -341,7 +344,7 @@ def test_an_unknown_reference_is_refused(value, sentence, tmp_path, data):
 ])
 def test_a_kind_that_this_runner_does_not_have_is_refused_by_name(kind, settings, tmp_path, data):
     with pytest.raises(UserError, match=f"Databricks would run a {kind}; this runner does not"):
-        jobs.plan("j", {}, write(tmp_path, j=job([task("a", **{kind: settings})])))
+        plan_job("j", {}, write(tmp_path, j=job([task("a", **{kind: settings})])))
 
 
 # -- two processes, and a full disk --
@@ -357,23 +360,23 @@ def until(holds, seconds=60):
 def test_at_the_limit_a_run_is_skipped_or_waits_for_its_turn(tmp_path, data):
     "`max_concurrent_runs` and `queue`, docs.databricks.com/en/jobs/advanced.html."
     held = write(tmp_path, j=job([note("a", do="[time.sleep(0.05) for _ in range(1200) if not (data / 'go').exists()]")]))
-    runner = [sys.executable, "-c", "from rgg_shared.jobs import main; main()", "run", "j", "--file", held]
+    runner = [sys.executable, "-c", "from rgg_shared.jobs.cli import main; main()", "run", "j", "--file", held]
     first = subprocess.Popen(runner, cwd=project_root(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(traced)
-    skipped = jobs.execute(jobs.plan("j", {}, held))
+    skipped = execute_job(plan_job("j", {}, held))
     assert skipped.state == "MAXIMUM_CONCURRENT_RUNS_REACHED" and skipped.tasks["a"]["attempts"] == 0
     (tmp_path / "queued").mkdir()
     waits = write(tmp_path / "queued", j=job([check("a")], queue={"enabled": True}))
-    queued = lambda: [one for one in runs.run_ids() if runs.load_run(one).state == "QUEUED"]
+    queued = lambda: [one for one in run_ids() if load_run(one).state == "QUEUED"]
     with ThreadPoolExecutor(2) as pool:
         going = []
         for _ in range(2):
-            going.append(pool.submit(jobs.execute, jobs.plan("j", {}, waits)))
+            going.append(pool.submit(execute_job, plan_job("j", {}, waits)))
             until(lambda: len(queued()) == len(going))
         order = queued()
         (data / "go").touch()
         assert first.wait(60) == 0
-        ended = [runs.load_run(runs.run_ids()[0]), *(future.result() for future in going)]
+        ended = [load_run(run_ids()[0]), *(future.result() for future in going)]
     assert [run.run_id for run in ended[1:]] == order and {run.state for run in ended} == {"SUCCESS"}
     assert all(before.end_time <= after.start_time for before, after in zip(ended, ended[1:])), "one after the other, in the order of arrival"
 
@@ -392,11 +395,11 @@ def test_a_full_disk_is_told_and_repaired_when_there_is_room(tmp_path, small_dis
     fill = "file = open(data / 'fill', 'wb', buffering=0)\nwhile True: file.write(bytes(4096))"
     file = write(tmp_path, j=job([note("a", do=f"if times() == 1:\n    {CHILD}\n    exec({fill!r})")]))
     try:
-        said = jobs.execute(jobs.plan("j", {}, file)).tasks["a"]["error"]
+        said = execute_job(plan_job("j", {}, file)).tasks["a"]["error"]
     except UserError as e:
         said = str(e)
     assert "o space is left on the disk" in said, said
     run_id, = (path.parent.name for path in small_disk.glob("runs/*/runner.lock"))
-    assert not notebooks.marked(notebooks.RUNNER, run_id) and ended_processes(None)
+    assert not marked_processes(RUNNER, run_id) and ended_processes(None)
     (small_disk / "fill").unlink()
-    assert runs.load_run().state in ("FAILED", "INTERNAL_ERROR") and jobs.repair().state == "SUCCESS"
+    assert load_run().state in ("FAILED", "INTERNAL_ERROR") and repair_run().state == "SUCCESS"

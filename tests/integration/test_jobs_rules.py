@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
-from rgg_shared import rules, runner
+from rgg_shared.jobs.rules import decide_task
+from rgg_shared.jobs.runner import JobPlan, RunnerSession, create_run, watch_nothing
 
 RUN_IFS = ["ALL_SUCCESS", "AT_LEAST_ONE_SUCCESS", "NONE_FAILED", "ALL_DONE", "AT_LEAST_ONE_FAILED", "ALL_FAILED"]
 
@@ -39,7 +40,7 @@ def test_every_combination_of_four_dependencies_is_decided_as_the_documentation_
         on = [(key, "false" if state == "OUTCOME" else None) for key, state in zip(before, states)]
         for run_if in RUN_IFS:
             task = {"does": "true", "run_if": run_if, "disabled": False, "on": on}
-            assert words[rules.decide(run_if, list(states))] == becomes(task, before), (run_if, states)
+            assert words[decide_task(run_if, list(states))] == becomes(task, before), (run_if, states)
 
 
 @strategies.composite
@@ -75,9 +76,9 @@ def test_random_jobs_end_as_the_documentation_says(tasks):
     for key, task in tasks.items():
         expected[key] = becomes(task, expected)
     job = {"name": "j", "parameters": [{"name": "word", "default": "a word"}], "tasks": [as_settings(key, task) for key, task in reversed(tasks.items())]}
-    session = runner.Session({"j": job}, Path("jobs.json"), 2)
+    session = RunnerSession({"j": job}, Path("jobs.json"), 2)
     session.mark = "property"  # no notebook, no process: nothing for a guard to watch
-    run = session.carry_out(runner.new_run(runner.Plan("j", job, {"word": "a word"}, Path("jobs.json"), {"j": job})), runner.ignore)
+    run = session.carry_out(create_run(JobPlan("j", job, {"word": "a word"}, Path("jobs.json"), {"j": job})), watch_nothing)
     told = {"UPSTREAM_FAILED": "failed", "FAILED": "failed", "EXCLUDED": "skipped", "DISABLED": "disabled"}
     assert {key: told.get(record["state"]) or record["outcome"] for key, record in run.tasks.items()} == expected
     assert all((record["state"] == "FAILED") == (expected[key] == "failed" and record["attempts"] == 1) for key, record in run.tasks.items())

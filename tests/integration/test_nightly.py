@@ -10,21 +10,24 @@ import nbformat
 import pandas as pd
 import pytest
 
-from rgg_shared import jobs, objectives, registry
-from rgg_shared.runtime import Lake, project_root
+from rgg_shared.core.environment import project_root
+from rgg_shared.core.lake import Lake
+from rgg_shared.jobs.records import load_run
+from rgg_shared.serving.registry import connect, load_champion
+from rgg_shared.tuning.objectives import search_defaults
 
 SMALL = ['models=["gru"]', "days=6", "sessions_per_day=700", "epochs=4", "batch_size=64", "learning_rate=0.008", "min_count=2", "top_k=5"]
 
 
 def rgg(data, *arguments):
     "Run `rgg` in a process of its own, with everything it keeps below `data`."
-    command = [sys.executable, "-c", "from rgg_shared.jobs import main; main()", *arguments]
+    command = [sys.executable, "-c", "from rgg_shared.jobs.cli import main; main()", *arguments]
     inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}  # MLflow sets it for whoever uses it
     return subprocess.run(command, env=inherited | {"RGG_DATA": str(data), "RGG_MASTER": "local[2]"}, capture_output=True, text=True, timeout=900)
 
 
 def newest_run(data):
-    return jobs.load_run("") if (data / "runs").exists() else None
+    return load_run("") if (data / "runs").exists() else None
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,7 @@ def files(data):
 
 def test_the_night_ends_with_a_champion_and_says_so(shop):
     data, said = shop
-    champion = registry.champion()
+    champion = load_champion()
     run = newest_run(data)
     assert run.state == "SUCCESS" and {t["state"] for t in run.tasks.values()} == {"SUCCESS"}
     assert champion.version == "1" and champion.run_id == run.tasks["train"]["iterations"]["0"]["values"]["run_id"]
@@ -69,7 +72,7 @@ def test_every_row_is_an_event_or_in_quarantine(shop, lake):
 
 
 def test_two_workers_trained_in_one_cluster(shop):
-    client, run_id = registry.connect(), registry.champion().run_id
+    client, run_id = connect(), load_champion().run_id
     logs = [client.download_artifacts(run_id, f"logs/worker-{n}.log") for n in (0, 1)]
     first = [Path(log).read_text().splitlines()[0] for log in logs]
     clusters = [json.loads(line.split("TF_CONFIG ")[1]) for line in first]
@@ -78,7 +81,7 @@ def test_two_workers_trained_in_one_cluster(shop):
 
 
 def test_the_run_is_documented_in_mlflow(shop):
-    client, run_id = registry.connect(), registry.champion().run_id
+    client, run_id = connect(), load_champion().run_id
     run = client.get_run(run_id)
     assert {"data_digest", "epochs", "num_slots", "width", "test_start"} <= run.data.params.keys()
     assert {"test_recall_20", "test_mrr_20", "val_recall_20", "test_markov_recall_20", "test_coverage_20"} <= run.data.metrics.keys()
@@ -119,14 +122,14 @@ def test_every_other_job_works_on_the_same_lake(shop, lake):
     outputs = [output for cell in explored.cells for output in cell.get("outputs", [])]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
     assert lake.read("live_recommendations").count() > 0 and lake.read("monitoring").where("drifted").count() == 0
-    tasks = {job: jobs.load_run(next((shop[0] / "runs").glob(f"*-{job}-*")).name).tasks for job in ("hourly_sale", "monitor")}
+    tasks = {job: load_run(next((shop[0] / "runs").glob(f"*-{job}-*")).name).tasks for job in ("hourly_sale", "monitor")}
     assert tasks["hourly_sale"]["refresh"]["values"]["candidates"] > 0 and tasks["monitor"]["retrain"]["state"] == "EXCLUDED"
-    values = jobs.load_run(next((shop[0] / "runs").glob("*-weekly_search-*")).name).tasks["search"]["values"]
+    values = load_run(next((shop[0] / "runs").glob("*-weekly_search-*")).name).tasks["search"]["values"]
     settings = json.loads((project_root() / "jobs.json").read_text())["resources"]["jobs"]["nightly"]
     known = {p["name"] for p in settings["parameters"]}
     assert values["best"] and values["best"].keys() <= known, "the job takes what is printed"
-    assert all(objectives.defaults(model).keys() <= known for model in ("als", "vsknn", "stan"))
-    client, parent = registry.connect(), values["search_run_id"]
+    assert all(search_defaults(model).keys() <= known for model in ("als", "vsknn", "stan"))
+    client, parent = connect(), values["search_run_id"]
     trials = client.search_runs([client.get_run(parent).info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
     assert [trial.info.status for trial in trials] == ["FINISHED"] * 2 and client.get_run(parent).info.status == "FINISHED"
     assert all(len(client.get_metric_history(t.info.run_id, "val_mrr_20")) == int(t.data.params["epochs"]) for t in trials)

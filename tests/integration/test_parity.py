@@ -11,10 +11,12 @@ import httpx
 import pytest
 from pyspark.sql import functions as F
 
-from rgg_shared import score, serve, stream
-from rgg_shared.events import EVENTS, to_sessions
-from rgg_shared.registry import Champion
-from rgg_shared.runtime import Lake
+import rgg_shared
+from rgg_shared.core.lake import Lake
+from rgg_shared.data.events import EVENT_COLUMNS, to_sessions
+from rgg_shared.serving.registry import Champion
+from rgg_shared.serving.scoring import recommendations, register_recommend
+from rgg_shared.serving.streams import latest_lists, live_sessions, read_events, score_stream
 
 K = 10
 START = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -43,13 +45,13 @@ def champion(small_model):
 
 @pytest.fixture(scope="module")
 def sessions(spark, rows):
-    return to_sessions(spark.createDataFrame(rows, ", ".join(f"{name} {kind}" for name, kind in EVENTS.items()))).persist()
+    return to_sessions(spark.createDataFrame(rows, ", ".join(f"{name} {kind}" for name, kind in EVENT_COLUMNS.items()))).persist()
 
 
 @pytest.fixture(scope="module")
 def batch(spark, sessions, champion):
     "The answers of the nightly run."
-    return answers(score.recommendations(spark, sessions, champion, K))
+    return answers(recommendations(spark, sessions, champion, K))
 
 
 def answers(rows):
@@ -72,7 +74,7 @@ def test_batch_recommends_what_can_be_recommended(batch):
 
 
 def test_sql_says_what_batch_says(spark, sessions, champion, batch):
-    score.register(spark, champion.path, K)
+    register_recommend(spark, champion.path, K)
     sessions.createOrReplaceTempView("parity_sessions")
     rows = spark.sql("SELECT session_id, recommend(item_ids, event_types) AS answer FROM parity_sessions").collect()
     assert_same({r.session_id: (r.answer.item_ids, r.answer.purchase_intent) for r in rows}, batch)
@@ -82,21 +84,21 @@ def test_the_stream_says_what_batch_says(spark, rows, champion, batch, tmp_path)
     landing, lake = tmp_path / "landing", Lake(str(tmp_path / "lake"), spark)
     landing.mkdir()
     for part in range(2):  # the second file continues sessions of the first
-        lines = [json.dumps(dict(zip(EVENTS, row)), default=datetime.isoformat) for row in rows[part * 150 : (part + 1) * 150]]
+        lines = [json.dumps(dict(zip(EVENT_COLUMNS, row)), default=datetime.isoformat) for row in rows[part * 150 : (part + 1) * 150]]
         (landing / f"{part}.json").write_text("\n".join(lines))
         os.utime(landing / f"{part}.json", (START.timestamp() + part,) * 2)
-    live = stream.live_sessions(stream.read_events(spark, str(landing), files_per_batch=1))
-    stream.score_stream(spark, live, champion, lake, K).awaitTermination()
+    live = live_sessions(read_events(spark, str(landing), files_per_batch=1))
+    score_stream(spark, live, champion, lake, K).awaitTermination()
     table = lake.read("live_recommendations")
     assert table.select("batch_id").distinct().count() == 2
-    assert_same(answers(stream.latest(table)), batch)
+    assert_same(answers(latest_lists(table)), batch)
 
 
 SERVER = """
 import sys, uvicorn
-from rgg_shared import serve
-with serve.open_socket("127.0.0.1", 0) as listening:
-    app = serve.create_app(sys.argv[1], version="3", top_k=int(sys.argv[2]))
+from rgg_shared.serving.rest import create_app, open_socket
+with open_socket("127.0.0.1", 0) as listening:
+    app = create_app(sys.argv[1], version="3", top_k=int(sys.argv[2]))
     print(listening.getsockname()[1], flush=True)
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 """
@@ -105,7 +107,7 @@ with serve.open_socket("127.0.0.1", 0) as listening:
 @pytest.fixture(scope="module")
 def url(champion):
     "The address of a server in a process of its own, on a free port of this machine."
-    root = str(Path(serve.__file__).parents[1])
+    root = str(Path(rgg_shared.__file__).parents[1])
     server = subprocess.Popen([sys.executable, "-c", SERVER, champion.path, str(K)], stdout=subprocess.PIPE, text=True,
                               env=os.environ | {"PYTHONPATH": root})
     try:

@@ -6,7 +6,7 @@ import sys
 import nbformat
 import pytest
 
-from rgg_shared.runtime import project_root
+from rgg_shared.core.environment import project_root
 
 
 def check(root):

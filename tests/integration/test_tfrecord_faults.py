@@ -25,8 +25,8 @@ CLUSTER = """
 import os, signal, sys
 import psutil
 from pyspark.sql import functions as F
-from rgg_shared import tfrecord
-from rgg_shared.runtime import get_spark
+from rgg_shared.tfrecord import read_tfrecord, write_tfrecord
+from rgg_shared.core import get_spark
 path, flag, what = sys.argv[1:]
 spark = get_spark("faults", master="local-cluster[2,1,1024]", conf={"spark.ui.enabled": "false"})
 
@@ -45,8 +45,8 @@ def fail_once(batches):
 
 spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 1000)
 df = spark.range(20_000, numPartitions=2).mapInArrow(fail_once, "id long")
-contract = tfrecord.save(df, path)
-ids = [row.id for row in tfrecord.read(spark, path).collect()]
+contract = write_tfrecord(df, path)
+ids = [row.id for row in read_tfrecord(spark, path).collect()]
 print("RESULT", os.path.exists(flag), contract.rows, sorted(ids) == list(range(20_000)))
 spark.stop()
 """
@@ -69,8 +69,8 @@ def test_a_write_outlives_an_executor_that_is_killed_and_a_task_that_fails(tmp_p
 
 SLOW = """
 import sys, time
-from rgg_shared import tfrecord
-from rgg_shared.runtime import get_spark
+from rgg_shared.tfrecord import read_tfrecord, write_tfrecord
+from rgg_shared.core import get_spark
 spark = get_spark("killed", master="local[2]", conf={"spark.ui.enabled": "false"})
 
 def slow(batches):
@@ -79,17 +79,17 @@ def slow(batches):
         time.sleep(1)
 
 spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 1000)
-tfrecord.save(spark.range(10**6, numPartitions=2).mapInArrow(slow, "id long"), sys.argv[1], "overwrite")
+write_tfrecord(spark.range(10**6, numPartitions=2).mapInArrow(slow, "id long"), sys.argv[1], "overwrite")
 """
 
 
 def test_a_job_that_is_killed_leaves_the_old_table_and_the_next_write_cleans_up(spark, tmp_path):
     import tensorflow as tf
 
-    from rgg_shared import tfrecord
+    from rgg_shared.tfrecord.data_source import read_tfrecord, write_tfrecord
 
     path = tmp_path / "x"
-    tfrecord.save(spark.range(100, numPartitions=2), str(path))
+    write_tfrecord(spark.range(100, numPartitions=2), str(path))
     job = subprocess.Popen([sys.executable, "-c", SLOW, str(path)], env=environment(), start_new_session=True,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
@@ -99,10 +99,10 @@ def test_a_job_that_is_killed_leaves_the_old_table_and_the_next_write_cleans_up(
     os.killpg(job.pid, signal.SIGKILL)
     job.wait()
     assert half, "the write had not begun"
-    ids = lambda: sorted(row.id for row in tfrecord.read(spark, str(path)).collect())
+    ids = lambda: sorted(row.id for row in read_tfrecord(spark, str(path)).collect())
     assert ids() == list(range(100))
     plain = tf.data.TFRecordDataset(tf.io.gfile.glob(f"{path}/*.tfrecord"))
     assert len(list(plain)) == 100
-    tfrecord.save(spark.range(7, numPartitions=1), str(path), "overwrite")
+    write_tfrecord(spark.range(7, numPartitions=1), str(path), "overwrite")
     assert ids() == list(range(7))
     assert len(list(path.iterdir())) == 1 + 2

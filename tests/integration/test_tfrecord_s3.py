@@ -16,22 +16,22 @@ import os
 os.environ["AWS_ENDPOINT_URL"] = "http://%s:%d" % server.get_host_and_port()
 boto3.client("s3").create_bucket(Bucket="shop")
 
-from rgg_shared import tfrecord
-from rgg_shared.runtime import UserError, get_spark
+from rgg_shared.core import UserError, get_spark
+from rgg_shared.tfrecord import read_dataset, read_tfrecord, write_tfrecord
 spark = get_spark("s3", master="local[2]", conf={"spark.ui.enabled": "false"})
 path = "s3://shop/lake/examples"
 df = spark.range(1000, numPartitions=3).selectExpr("id", "array(id, -id) AS ids", "id % 2 AS k")
-first = tfrecord.save(df, path, partition_by=["k"])
-tfrecord.save(df.where("id < 10"), path, "append", partition_by=["k"], codec="gzip")
-back = tfrecord.read(spark, path)
-print("READ", back.count(), tfrecord.read(spark, path, partitions={"k": 1}).count(), back.selectExpr("sum(ids[1])").first()[0])
-second = tfrecord.save(df, path, "overwrite", partition_by=["k"])
+first = write_tfrecord(df, path, partition_by=["k"])
+write_tfrecord(df.where("id < 10"), path, "append", partition_by=["k"], codec="gzip")
+back = read_tfrecord(spark, path)
+print("READ", back.count(), read_tfrecord(spark, path, partitions={"k": 1}).count(), back.selectExpr("sum(ids[1])").first()[0])
+second = write_tfrecord(df, path, "overwrite", partition_by=["k"])
 keys = [o["Key"] for o in boto3.client("s3").list_objects_v2(Bucket="shop")["Contents"]]
 listed = {f"lake/examples/{shard.name}" for shard in second.shards}
 print("FILES", len(listed), sorted(key.split("/")[-1] for key in {*keys} - listed if not key.endswith("/")))
 print("DIGEST", first.digest == second.digest)
 try:
-    tfrecord.dataset(path, batch_size=8)
+    read_dataset(path, batch_size=8)
 except UserError as e:
     print("DATASET", e)
 spark.stop()

@@ -11,14 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rgg_shared import distributed
-from rgg_shared.failures import TrainingError
+from rgg_shared.distributed.failures import TrainingError
+from rgg_shared.distributed.run import run_distributed
 
 START = """
 import json, os, signal, sys, threading, time
 from pathlib import Path
+from rgg_shared.core import get_spark
 from rgg_shared.distributed import run_distributed
-from rgg_shared.runtime import get_spark
 
 folder = Path(sys.argv[1])
 
@@ -172,4 +172,4 @@ def test_a_full_disk_is_told_as_that(spark, small_disk):
         model.fit(np.ones([8, 1]), np.ones([8, 1]), epochs=1)
 
     with pytest.raises(TrainingError, match="the disk of the backup directory is full.*Remedy: free some space"):
-        distributed.run_distributed(fit_wide, 1, backup_dir=str(small_disk), timeout=60, bar=False)
+        run_distributed(fit_wide, 1, backup_dir=str(small_disk), timeout=60, bar=False)

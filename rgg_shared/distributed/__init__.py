@@ -1,0 +1,16 @@
+"""One training function on many Spark slots: `run_distributed` and `advise_slots`."""
+import lazy_loader
+
+# Nothing is imported before it is asked for: neither TensorFlow nor Spark, numba or MLflow.
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
+    "roles": ["RUN_DIR", "is_chief", "num_workers", "report_facts", "run_dir", "strategy", "worker_index"],
+    "channel": ["Hub", "Line"],
+    "failures": ["TrainingError", "first_line"],
+    "checkpoints": ["Backup"],
+    "worker": ["follow_supervisor"],
+    "preflight": ["available_slots", "await_slots", "pickled", "slots"],
+    "workers": ["Trained"],
+    "attempts": ["lock_folder", "spark_cause"],
+    "run": ["run_distributed"],
+    "advisor": ["advise_slots"],
+})

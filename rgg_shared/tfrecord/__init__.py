@@ -1,0 +1,16 @@
+"""Spark ⇄ TFRecord ⇄ tf.data: the Spark format `tfrecord`, its contract, and the `tf.data` reader."""
+import lazy_loader
+
+# Nothing is imported before it is asked for: neither TensorFlow nor Spark, numba or MLflow.
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
+    "values": ["BYTES", "INTS", "Bytes", "Leaf", "Values", "cumulated"],
+    "kernels": ["compiled"],
+    "codec": ["encode_examples"],
+    "records": ["Damage", "chunks"],
+    "files": ["locate"],
+    "contract": ["Contract"],
+    "shards": ["FileSplit"],
+    "datasets": ["read_dataset"],
+    "reader": ["Reading", "Rows"],
+    "data_source": ["read_tfrecord", "register_tfrecord", "write_tfrecord"],
+})

@@ -1,0 +1,17 @@
+"""Hyper-parameter search: trials on Spark slots, kept in MLflow."""
+import lazy_loader
+
+# Nothing is imported before it is asked for: neither TensorFlow nor Spark, numba or MLflow.
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
+    "study": [
+        "Study",
+        "distributions",
+        "name_study",
+        "open_study_run",
+        "parse_json_parameter",
+        "run_in_process",
+    ],
+    "objectives": ["data_digest", "search_defaults", "session_gru_objective", "spark_objective"],
+    "slots": ["run_on_slots"],
+    "pictures": ["plot_history", "plot_parallel"],
+})

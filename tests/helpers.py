@@ -1,0 +1,93 @@
+"""What the tests of several modules share: small tables, contracts and jobs."""
+import google_crc32c
+import numpy as np
+import pandas as pd
+from pyspark.sql import types as T
+
+
+def sessions(*rows):
+    "A frame of sessions, each a list of item ids and a list of event types."
+    return pd.DataFrame(rows, columns=["item_ids", "event_types"])
+
+
+def views_frame(lists):
+    "A frame of sessions that only view, by their item ids."
+    return sessions(*((items, ["view"] * len(items)) for items in lists))
+
+
+def examples_of(spark, rows):
+    "Examples by session id, item ids and event types."
+    return spark.createDataFrame(rows, "session_id string, item_ids array<string>, event_types array<string>")
+
+
+def job_of(**tasks):
+    "A job of notebook tasks by name; each gives what it depends on, or its settings."
+    found = []
+    for key, task in tasks.items():
+        after = task.pop("after", []) if isinstance(task, dict) else task
+        settings = dict(task) if isinstance(task, dict) else {}
+        if not any(name.endswith("_task") for name in settings):
+            settings["notebook_task"] = {"notebook_path": f"notebooks/{key}.ipynb"}
+        depends_on = [dict(zip(("task_key", "outcome"), name.split(":"))) for name in after]
+        found.append({"task_key": key, "depends_on": depends_on} | settings)
+    return {"name": "j", "tasks": found}
+
+
+def masked_crc(data):
+    "The checksum of `data` as TFRecord stores it, by another library."
+    crc = google_crc32c.value(data)
+    return (crc >> 15 | crc << 17) + 0xA282EAD8 & 0xFFFFFFFF
+
+
+def byte_strings_of(values):
+    "Byte strings as `tfrecord.values.Bytes`."
+    from rgg_shared.tfrecord.values import Bytes, cumulated
+
+    return Bytes(cumulated([len(v) for v in values]), np.frombuffer(b"".join(values), np.uint8))
+
+
+def file_names(path):
+    "The relative paths of all files in a folder, on any storage."
+    from rgg_shared.tfrecord.files import list_files, locate
+
+    fs, root = locate(str(path))
+    return {f.path[len(root) + 1:] for f in list_files(fs, root, recursive=True) if f.is_file}
+
+
+def put_files(path, *relative, content=b"0123456789"):
+    "Write files below a folder, on any storage."
+    from rgg_shared.tfrecord.files import Sink, locate
+
+    fs, root = locate(str(path))
+    for name in relative:
+        fs.create_dir(f"{root}/{name}".rsplit("/", 1)[0], recursive=True)
+        with Sink(fs, f"{root}/{name}", "") as sink:
+            sink.write(content)
+
+
+INNER = T.StructType([T.StructField("x", T.ArrayType(T.IntegerType())), T.StructField("y", T.IntegerType())])
+TYPES = {
+    "bigint": T.LongType(),
+    "int": T.IntegerType(),
+    "string": T.StringType(),
+    "date": T.DateType(),
+    "struct": INNER,
+    "timestamp_ntz": T.TimestampNTZType(),
+    "bigints": T.ArrayType(T.LongType(), False),
+}
+
+
+def schema_of(columns):
+    "A schema from names and `TYPES`; an exclamation mark stands for NOT NULL."
+    pairs = [column.split() for column in columns.split(", ")] if columns else []
+    return T.StructType([T.StructField(name, TYPES[kind.rstrip("!")], not kind.endswith("!")) for name, kind in pairs])
+
+
+def contract_of(columns="id bigint", partition_by="", **fields):
+    "A contract without shards."
+    from rgg_shared.tfrecord.contract import Contract
+    from rgg_shared.tfrecord.features import Feature
+
+    schema = schema_of(columns)
+    features = tuple(Feature(f.name, "int64", (), f.dataType.simpleString(), f.nullable) for f in schema)
+    return Contract(features, (), schema, schema_of(partition_by), **fields)
