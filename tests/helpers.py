@@ -4,6 +4,14 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import types as T
 
+from rgg_shared.data import ShopConfig
+
+
+def write_text(path, text):
+    "Write a text file; its path as a string."
+    path.write_text(text)
+    return str(path)
+
 
 def sessions(*rows):
     "A frame of sessions, each a list of item ids and a list of event types."
@@ -91,3 +99,16 @@ def contract_of(columns="id bigint", partition_by="", **fields):
     schema = schema_of(columns)
     features = tuple(Feature(f.name, "int64", (), f.dataType.simpleString(), f.nullable) for f in schema)
     return Contract(features, (), schema, schema_of(partition_by), **fields)
+
+
+# a click log, and the source that maps it
+CLICKS = """-- format: csv
+-- option header: true
+SELECT visit AS session_id, product AS item_id, action AS event_type, try_to_timestamp(ts) AS event_time, device
+FROM raw
+"""
+HEADER = "visit,product,action,ts,device,note\n"
+GOOD = ("s1,a,view,2026-03-05T10:00:00Z,phone,x\ns1,b,view,2026-03-05T10:01:00Z,phone,\n"
+        "s2,a,cart,2026-03-06T09:00:00Z,desktop,\n")
+
+SMALL = ShopConfig(days=3, items_per_day=20, sessions_per_day=400, members=300)

@@ -4,7 +4,7 @@ import lazy_loader
 # Nothing is imported before it is asked for: neither TensorFlow nor Spark, numba or MLflow.
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "keyed_random": ["uniform"],
-    "shop": ["Items", "ShopConfig", "first_day", "items_on_sale"],
+    "shop": ["Items", "ShopConfig", "first_day", "items_on_sale", "simulated_catalogue"],
     "visitors": [
         "affinity",
         "draw_visitors",

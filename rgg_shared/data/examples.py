@@ -12,12 +12,12 @@ import subprocess
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from ..core import Lake, MissingTable, UserError, project_root
 from ..tfrecord import register_tfrecord, write_tfrecord
-from .item_features import number_features
+from .item_features import describe_items, number_features
 
 # %% ../../notebooks/library/data/09_examples.ipynb #e5c839f0
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "gru": ["SessionGRU", "SessionGRUConfig"],
     "index": ["Exact", "Scann", "recall"],
     "export": ["Served", "candidate_vectors", "export_model", "read_model_card"],
-    "predictor": ["load_predictor", "load_shipped"],
+    "predictor": ["SavedModelPredictor", "load_predictor", "load_shipped"],
     "training": ["batches", "export_session_gru", "train_session_gru"],
     "factors": ["train_als", "train_word2vec"],
     "session_knn": ["Similarity"],
     "counted": ["COUNTED_METHODS", "train_neighbours"],
+    "evidence": ["Evidence"],
     "two_stage": ["refresh_two_stage"],
     "ranker_training": ["train_two_stage"],
 })

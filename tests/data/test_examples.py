@@ -8,8 +8,18 @@ from pyspark.sql import functions as F
 
 from rgg_shared.core.lake import Lake
 from rgg_shared.core.messages import UserError
-from rgg_shared.data.catalogue import load_catalogue
-from rgg_shared.data.examples import read_examples, split_times, to_examples, with_split, write_examples
+from rgg_shared.data.catalogue import load_catalogue, with_items
+from rgg_shared.data.examples import (
+    TimeSplit,
+    build_catalogue,
+    count_item_views,
+    read_examples,
+    split_times,
+    to_examples,
+    with_split,
+    write_examples,
+)
+from rgg_shared.data.item_features import describe_items, number_features
 from rgg_shared.tfrecord.contract import Contract
 from rgg_shared.tfrecord.datasets import read_dataset
 

@@ -4,6 +4,7 @@
 import json
 
 import pytest
+from helpers import GOOD, write_text
 
 from rgg_shared.core.messages import UserError
 from rgg_shared.data.ingestion import read_items
@@ -12,7 +13,7 @@ from rgg_shared.data.sources import Source
 # %% ../../notebooks/library/data/07_ingestion.ipynb #84a41d50
 def test_items_are_cast_extra_columns_stay_and_the_last_of_an_item_wins(spark, tmp_path):
     rows = "a,9.5,wool,2026-03-05\na,8,silk,2026-03-02\nb,cheap,,\n,1,x,\n"
-    path = write(tmp_path / "i.csv", "item_id,price,fabric,sale_start\n" + rows)
+    path = write_text(tmp_path / "i.csv", "item_id,price,fabric,sale_start\n" + rows)
     found = read_items(spark, path, Source("i.sql", "csv", "SELECT * FROM raw", {"header": "true"}))
     types = {"item_id": "string", "price": "double", "sale_start": "timestamp", "fabric": "string"}
     assert dict(found.dtypes) == types
@@ -76,14 +77,14 @@ def test_a_source_that_is_all_bad_changes_no_table(shop):
     ("SELECT visit AS session_id, product AS item_id, CAST(device AS TIMESTAMP) AS event_time FROM raw", "on the data"),
 ])
 def test_a_select_that_cannot_be_ingested_is_named_and_nothing_is_written(shop, tmp_path, select, message):
-    shop.sql = write(tmp_path / "wrong.sql", f"-- format: csv\n-- option header: true\n{select}")
+    shop.sql = write_text(tmp_path / "wrong.sql", f"-- format: csv\n-- option header: true\n{select}")
     with pytest.raises(UserError, match=message) as e:
         shop.ingest(GOOD)
     assert "wrong.sql" in str(e.value) and not shop.lake.exists("events")
 
 # %% ../../notebooks/library/data/07_ingestion.ipynb #30e9ebd5
 def test_a_source_without_session_ids_is_sessionized(shop, tmp_path):
-    shop.sql = write(tmp_path / "members.sql", "-- format: csv\n-- option header: true\n"
+    shop.sql = write_text(tmp_path / "members.sql", "-- format: csv\n-- option header: true\n"
                      "SELECT visit AS MEMBER_ID, product AS item_id, to_timestamp(ts) AS event_time FROM raw")
     counts = shop.ingest(GOOD + ",a,view,2026-03-05T10:00:00Z,,\ns1,a,view,2026-03-05T12:00:00Z,,\n")
     events = shop.lake.read("events")

@@ -4,7 +4,7 @@
 import pytest
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.data.shop import ShopConfig, simulated_catalogue
+from rgg_shared.data.shop import ShopConfig
 
 # %% ../../notebooks/library/data/02_shop.ipynb #cd8f1425
 def test_a_shop_of_no_size_is_refused_by_name():
@@ -12,12 +12,9 @@ def test_a_shop_of_no_size_is_refused_by_name():
         ShopConfig(sessions_per_day=0)
 
 # %% ../../notebooks/library/data/02_shop.ipynb #95c62639
-SMALL = ShopConfig(days=3, items_per_day=20, sessions_per_day=400, members=300)
-
-
-@pytest.fixture(scope="module")
-def items(spark):
-    return simulated_catalogue(spark, SMALL).toPandas()
+#| test
+#| test
+#| test
 
 # %% ../../notebooks/library/data/02_shop.ipynb #d18c8205
 def test_sales_open_every_day_and_last_three(items):

@@ -2,6 +2,7 @@
 
 # %% ../../notebooks/library/data/04_simulate.ipynb #77bf211a
 import pytest
+from helpers import SMALL
 from pyspark.sql import functions as F
 
 from rgg_shared.core.messages import UserError

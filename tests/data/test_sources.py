@@ -2,22 +2,17 @@
 
 # %% ../../notebooks/library/data/05_sources.ipynb #9f023516
 import pytest
+from helpers import GOOD, HEADER, write_text
 
 from rgg_shared.core.lake import Lake
 from rgg_shared.core.messages import UserError
-from rgg_shared.data.ingestion import ingest
 from rgg_shared.data.sources import Source, choose_sources, read_source
 
 # %% ../../notebooks/library/data/05_sources.ipynb #de35d994
-def write(path, text):
-    path.write_text(text)
-    return str(path)
-
-# %% ../../notebooks/library/data/05_sources.ipynb #777f8957
 def test_a_source_is_its_comment_lines_and_its_select(tmp_path):
     text = ("-- Prose, with (brackets): fine.\n-- format: csv\n-- option sep: ;\n-- option header: true\n\n"
             "SELECT a -- not: a directive\nFROM raw;\n")
-    source = Source.load(write(tmp_path / "a.sql", text))
+    source = Source.load(write_text(tmp_path / "a.sql", text))
     assert source.format == "csv" and source.options == {"sep": ";", "header": "true"}
     assert source.select == "SELECT a -- not: a directive\nFROM raw"
 
@@ -28,39 +23,20 @@ def test_a_source_is_its_comment_lines_and_its_select(tmp_path):
 ])
 def test_a_source_file_that_cannot_be_meant_is_refused(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
-        Source.load(write(tmp_path / "a.sql", text))
+        Source.load(write_text(tmp_path / "a.sql", text))
 
 # %% ../../notebooks/library/data/05_sources.ipynb #a312411d
-CLICKS = """-- format: csv
--- option header: true
-SELECT visit AS session_id, product AS item_id, action AS event_type, try_to_timestamp(ts) AS event_time, device
-FROM raw
-"""
-HEADER = "visit,product,action,ts,device,note\n"
-GOOD = ("s1,a,view,2026-03-05T10:00:00Z,phone,x\ns1,b,view,2026-03-05T10:01:00Z,phone,\n"
-        "s2,a,cart,2026-03-06T09:00:00Z,desktop,\n")
-
-
-@pytest.fixture
-def shop(spark, tmp_path):
-    class Shop:
-        lake = Lake(str(tmp_path / "lake"), spark)
-        sql = write(tmp_path / "clicks.sql", CLICKS)
-        csv = str(tmp_path / "clicks.csv")
-
-        def ingest(self, rows=None, items_sql="", items_source="", **options):
-            if rows is not None:
-                write(tmp_path / "clicks.csv", HEADER + rows)
-            return ingest(spark, self.lake, self.csv, self.sql, items_source, items_sql, **options)
-    return Shop()
+#| test
+#| test
+#| test
 
 # %% ../../notebooks/library/data/05_sources.ipynb #c5b6588d
 @pytest.mark.parametrize("sql, message", [
     ("SELECT nope FROM raw", "nope"), ("SELEC visit FROM raw", "SELEC"), ("SELECT visit FROM afar", "afar"),
 ])
 def test_sql_that_spark_refuses_is_told_in_one_line(spark, shop, tmp_path, sql, message):
-    write(tmp_path / "clicks.csv", HEADER + GOOD)
-    source = Source.load(write(tmp_path / "bad.sql", "-- format: csv\n-- option header: true\n" + sql))
+    write_text(tmp_path / "clicks.csv", HEADER + GOOD)
+    source = Source.load(write_text(tmp_path / "bad.sql", "-- format: csv\n-- option header: true\n" + sql))
     with pytest.raises(UserError, match=message) as e:
         read_source(spark, shop.csv, source)
     assert "bad.sql" in str(e.value) and "\n" not in str(e.value) and "SQLSTATE" not in str(e.value)
@@ -74,7 +50,7 @@ def test_a_path_or_format_that_does_not_exist_is_named(spark, path, form):
 
 # %% ../../notebooks/library/data/05_sources.ipynb #9497604c
 def test_several_paths_are_read_together(spark, tmp_path):
-    one, two = (write(tmp_path / f"{n}.csv", f"a\n{n}\n") for n in (1, 2))
+    one, two = (write_text(tmp_path / f"{n}.csv", f"a\n{n}\n") for n in (1, 2))
     found = read_source(spark, f"{one}, {two}", Source("a.sql", "csv", "SELECT * FROM raw", {"header": "true"}))
     assert sorted(r.a for r in found.collect()) == ["1", "2"]
 
@@ -85,7 +61,7 @@ def test_several_paths_are_read_together(spark, tmp_path):
     ("SELECT a FROM raw GROUP BY ALL", False), ("SELECT DISTINCT a FROM raw", False),
 ])
 def test_the_raw_row_travels_beside_a_plain_select(spark, tmp_path, select, carried):
-    path = write(tmp_path / "a.csv", "a,b\n1,x\n1,y\n")
+    path = write_text(tmp_path / "a.csv", "a,b\n1,x\n1,y\n")
     found = read_source(spark, path, Source("a.sql", "csv", select, {"header": "true"}))
     assert ("_raw" in found.columns) == carried
     assert found.count() == (1 if "GROUP" in select or "DISTINCT" in select else 2)
@@ -93,8 +69,8 @@ def test_the_raw_row_travels_beside_a_plain_select(spark, tmp_path, select, carr
 # %% ../../notebooks/library/data/05_sources.ipynb #fa9b8a3e
 def test_a_run_names_as_little_as_it_can(spark, tmp_path):
     lake = Lake(str(tmp_path / "lake"), spark)
-    write(tmp_path / "x_items.sql", "")
-    sql = write(tmp_path / "x.sql", "")
+    write_text(tmp_path / "x_items.sql", "")
+    sql = write_text(tmp_path / "x.sql", "")
     full = choose_sources(lake, "log.csv", sql, "log.csv", str(tmp_path / "x_items.sql"))
     assert choose_sources(lake, "log.csv", sql) == full
     assert choose_sources(lake, "log.csv", str(tmp_path / "y.sql")).items_sql == ""

@@ -2,6 +2,7 @@
 
 # %% ../../notebooks/library/data/03_visitors.ipynb #89ffeab0
 import numpy as np
+from helpers import SMALL
 
 from rgg_shared.data.keyed_random import uniform
 from rgg_shared.data.shop import items_on_sale

@@ -33,20 +33,11 @@ def test_metrics_of_nothing_are_zero(spark):
     assert set(got.values()) == {0.0}
 
 # %% ../../notebooks/library/evaluation/01_metrics.ipynb #f072a6f1
-@pytest.fixture(scope="module")
-def train(spark):
-    "Three sessions, the last one two days after the others."
-    rows = [("t1", ["a", "b", "c"], ["view"] * 3), ("t2", ["a", "b"], ["view"] * 2), ("t3", ["a", "c"], ["view"] * 2)]
-    late = F.when(F.col("session_id") == "t3", F.lit("2026-03-09 12:00:00")).otherwise(F.lit("2026-03-07 12:00:00"))
-    return examples_of(spark, rows).withColumn("ended_at", late.cast("timestamp"))
+#| test
+#| test
+#| test
 
 # %% ../../notebooks/library/evaluation/01_metrics.ipynb #d33e3ded
-@pytest.fixture(scope="module")
-def vocabulary(spark):
-    "Views in training, as in the catalogue: a 3, b 2, c 2."
-    return spark.createDataFrame([("a", 3), ("b", 2), ("c", 2)], "item_id string, count long")
-
-
 @pytest.fixture(scope="module")
 def found(spark, vocabulary):
     "The pairs of four sessions, by session."

@@ -16,12 +16,14 @@ from rgg_shared.core.messages import UserError
 from rgg_shared.jobs.scheduler import Scheduler, schedule_table, start_run
 from rgg_shared.jobs.timetable import upcoming_fires
 
+pytestmark = pytest.mark.usefixtures("schedule_folder")
+
 # %% ../../notebooks/library/jobs/14_scheduler.ipynb #d7a3b3a7
-def test_a_run_is_told_why_it_runs_and_writes_to_the_jobs_log(data, monkeypatch):
+def test_a_run_is_told_why_it_runs_and_writes_to_the_jobs_log(schedule_folder, monkeypatch):
     monkeypatch.setattr(sys, "executable", "echo")
     for hour in (1, 2):
         start_run("nightly", "PERIODIC", datetime(2026, 1, 1, hour, tzinfo=UTC), "jobs.json").wait()
-    lines = (data / "nightly.log").read_text().splitlines()
+    lines = (schedule_folder / "nightly.log").read_text().splitlines()
     assert lines[0].endswith("run nightly --file jobs.json --trigger PERIODIC --trigger-time 2026-01-01T01:00:00+00:00")
     assert len(lines) == 2
 
@@ -59,68 +61,68 @@ class Service(Scheduler):
             run.process.wait()
 
 
-def owed(data):
-    return {job: kept["owed"] for job, kept in json.loads((data / "state.json").read_text()).items()}
+def owed(schedule_folder):
+    return {job: kept["owed"] for job, kept in json.loads((schedule_folder / "state.json").read_text()).items()}
 
 # %% ../../notebooks/library/jobs/14_scheduler.ipynb #64cc83e4
-def test_a_job_starts_when_it_is_due_and_its_next_fire_is_owed(tmp_path, data):
+def test_a_job_starts_when_it_is_due_and_its_next_fire_is_owed(tmp_path, schedule_folder):
     service = Service(tmp_path, {"nightly": NIGHTLY, "by hand": {}})
     service.begin(now=NOON)
     service.tick(at(2, 1, 59))
-    assert not service.started and owed(data) == {"nightly": "2026-01-02T02:00:00+00:00"}
+    assert not service.started and owed(schedule_folder) == {"nightly": "2026-01-02T02:00:00+00:00"}
     assert service.pause(at(2, 1, 59)) == 0.5 and service.pause(at(2, 2) - timedelta(seconds=0.2)) == 0.2
     service.tick(at(2, 2))
     service.wait()
     service.tick(at(2, 2, 14))
-    assert service.started == [("nightly", "PERIODIC", at(2, 2))] and owed(data) == {"nightly": "2026-01-03T02:00:00+00:00"}
+    assert service.started == [("nightly", "PERIODIC", at(2, 2))] and owed(schedule_folder) == {"nightly": "2026-01-03T02:00:00+00:00"}
     assert service.runs.results == {"nightly": "SUCCESS after 14 min"}
     assert service.said[0].startswith("nightly  0 0 2 * * ? UTC  Fri 02 Jan") and "(in 14 h)" in service.said[0]
     assert any("started; next Sat 03 Jan" in line and "(in 1 d)" in line for line in service.said)
 
 
-def test_a_job_by_interval_keeps_its_rhythm_over_a_restart(tmp_path, data):
+def test_a_job_by_interval_keeps_its_rhythm_over_a_restart(tmp_path, schedule_folder):
     jobs = {"j": {"trigger": {"periodic": {"interval": 4, "unit": "HOURS"}}}}
     Service(tmp_path, jobs).begin()
-    first = datetime.fromisoformat(owed(data)["j"])
+    first = datetime.fromisoformat(owed(schedule_folder)["j"])
     service = Service(tmp_path)
     service.begin(now=first + timedelta(hours=1))
     service.tick(first + timedelta(hours=1))
-    assert service.started == [("j", "PERIODIC", first)] and owed(data)["j"] == (first + timedelta(hours=4)).isoformat()
+    assert service.started == [("j", "PERIODIC", first)] and owed(schedule_folder)["j"] == (first + timedelta(hours=4)).isoformat()
 
 # %% ../../notebooks/library/jobs/14_scheduler.ipynb #ffb1bd68
-def test_what_was_missed_is_caught_up_by_one_run(tmp_path, data):
+def test_what_was_missed_is_caught_up_by_one_run(tmp_path, schedule_folder):
     Service(tmp_path, {"nightly": NIGHTLY}).begin(now=NOON)
     service = Service(tmp_path)
     service.begin(now=at(4, 12))
     service.tick(at(4, 12))
-    assert service.started == [("nightly", "PERIODIC", at(4, 2))] and owed(data) == {"nightly": "2026-01-05T02:00:00+00:00"}
+    assert service.started == [("nightly", "PERIODIC", at(4, 2))] and owed(schedule_folder) == {"nightly": "2026-01-05T02:00:00+00:00"}
     assert any("was due 3 times since Fri 02 Jan" in line and "one run makes up for it" in line for line in service.said)
 
 
-def test_what_was_missed_is_skipped_where_that_is_wished(tmp_path, data):
+def test_what_was_missed_is_skipped_where_that_is_wished(tmp_path, schedule_folder):
     Service(tmp_path, {"nightly": NIGHTLY}).begin(now=NOON)
     service = Service(tmp_path)
     service.begin(catch_up=False, now=at(2, 12))
     service.tick(at(2, 12))
-    assert not service.started and owed(data) == {"nightly": "2026-01-03T02:00:00+00:00"}
+    assert not service.started and owed(schedule_folder) == {"nightly": "2026-01-03T02:00:00+00:00"}
     assert "was due on Fri 02 Jan" in service.said[0] and service.said[0].endswith("skipped")
 
 
-def test_a_new_or_changed_schedule_starts_from_now(tmp_path, data):
+def test_a_new_or_changed_schedule_starts_from_now(tmp_path, schedule_folder):
     Service(tmp_path, {"nightly": NIGHTLY}).begin(now=NOON)
     later = {"schedule": {"quartz_cron_expression": "0 0 3 * * ?", "timezone_id": "UTC"}}
     service = Service(tmp_path, {"nightly": later, "new": NIGHTLY})
     service.begin(now=at(4, 12))
     service.tick(at(4, 12))
     assert not service.started
-    assert owed(data) == {"nightly": "2026-01-05T03:00:00+00:00", "new": "2026-01-05T02:00:00+00:00"}
+    assert owed(schedule_folder) == {"nightly": "2026-01-05T03:00:00+00:00", "new": "2026-01-05T02:00:00+00:00"}
 
 
-def test_a_schedule_that_never_fires_is_told(tmp_path, data):
+def test_a_schedule_that_never_fires_is_told(tmp_path, schedule_folder):
     service = Service(tmp_path, {"j": {"schedule": {"quartz_cron_expression": "0 0 0 30 2 ?", "timezone_id": "UTC"}}})
     service.begin(now=NOON)
     service.tick(NOON)
-    assert service.said == ["j  0 0 0 30 2 ? UTC  never"] and owed(data) == {"j": None} and not service.started
+    assert service.said == ["j  0 0 0 30 2 ? UTC  never"] and owed(schedule_folder) == {"j": None} and not service.started
 
 
 def test_a_job_that_cannot_be_scheduled_is_named(tmp_path):
@@ -128,19 +130,19 @@ def test_a_job_that_cannot_be_scheduled_is_named(tmp_path):
         Service(tmp_path, {"j": {"trigger": {"file_arrival": {"url": "s3://b/"}}}}).begin()
 
 # %% ../../notebooks/library/jobs/14_scheduler.ipynb #4f3dd2eb
-def test_a_state_that_cannot_be_read_is_named(tmp_path, data):
-    (data / "state.json").write_text("{")
+def test_a_state_that_cannot_be_read_is_named(tmp_path, schedule_folder):
+    (schedule_folder / "state.json").write_text("{")
     with pytest.raises(UserError, match="state.json is not JSON; delete it"):
         Service(tmp_path, {"nightly": NIGHTLY}).begin()
 
 
-def test_a_changed_jobs_file_is_read_again(tmp_path, data):
+def test_a_changed_jobs_file_is_read_again(tmp_path, schedule_folder):
     service = Service(tmp_path, {"nightly": NIGHTLY, "gone": NIGHTLY})
     service.begin(now=NOON)
     write(tmp_path, {"nightly": NIGHTLY, "new": ALWAYS})
     service.tick(at(1, 13))
     assert "jobs.json has changed: new is now continuous; gone has no schedule any more" in service.said
-    assert service.started == [("new", "CONTINUOUS", at(1, 13))] and owed(data) == {"nightly": "2026-01-02T02:00:00+00:00"}
+    assert service.started == [("new", "CONTINUOUS", at(1, 13))] and owed(schedule_folder) == {"nightly": "2026-01-02T02:00:00+00:00"}
 
 
 @pytest.mark.parametrize("broken, why", [
@@ -194,7 +196,7 @@ def test_the_run_of_a_continuous_job_that_is_paused_is_ended(tmp_path):
     assert "jobs.json has changed: always is now continuous, paused" in service.said
 
 # %% ../../notebooks/library/jobs/14_scheduler.ipynb #782b83af
-def test_the_table_and_the_rows_show_what_comes(tmp_path, data):
+def test_the_table_and_the_rows_show_what_comes(tmp_path, schedule_folder):
     from rich.console import Console
 
     paused = {"schedule": NIGHTLY["schedule"] | {"pause_status": "PAUSED"}}
@@ -270,10 +272,10 @@ def test_a_second_signal_leaves_at_once(tmp_path):
     assert time.monotonic() - asked < 2
 
 
-def test_a_fire_is_not_lost_when_the_service_is_killed_before_it_notes_it(tmp_path, data):
+def test_a_fire_is_not_lost_when_the_service_is_killed_before_it_notes_it(tmp_path, schedule_folder):
     start_service(tmp_path, "true", "die").communicate(timeout=20)
     [[fire, _]] = fired(tmp_path, 1)
-    assert owed(data) == {"j": fire}
+    assert owed(schedule_folder) == {"j": fire}
     service = Service(tmp_path)
     service.begin()
     service.tick(datetime.fromisoformat(fire))

@@ -9,6 +9,8 @@ import pytest
 from rgg_shared.core.messages import UserError
 from rgg_shared.jobs.timetable import Streak, describe_schedule, hold_scheduler_lock
 
+pytestmark = pytest.mark.usefixtures("schedule_folder")
+
 # %% ../../notebooks/library/jobs/13_timetable.ipynb #affc96c3
 @pytest.mark.parametrize("settings, words", [
     ({}, ""),
@@ -21,16 +23,9 @@ def test_a_schedule_is_told_in_words(settings, words):
     assert describe_schedule(settings) == words
 
 # %% ../../notebooks/library/jobs/13_timetable.ipynb #22b6a1a5
-@pytest.fixture(autouse=True)
-def data(tmp_path, monkeypatch):
-    monkeypatch.setenv("RGG_DATA", str(tmp_path / "data"))
-    (tmp_path / "data" / "schedule").mkdir(parents=True)
-    return tmp_path / "data" / "schedule"
-
-
-def test_a_second_scheduler_is_refused_with_the_process_of_the_first(data):
+def test_a_second_scheduler_is_refused_with_the_process_of_the_first(schedule_folder):
     with hold_scheduler_lock():
-        with pytest.raises(UserError, match=f"already runs on {data.parent}: process {os.getpid()};"):
+        with pytest.raises(UserError, match=f"already runs on {schedule_folder.parent}: process {os.getpid()};"):
             with hold_scheduler_lock():
                 pass
     with hold_scheduler_lock():

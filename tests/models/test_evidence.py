@@ -9,13 +9,6 @@ from rgg_shared.core.keras import tf
 from rgg_shared.models.evidence import Evidence, PairTable, count_evidence
 
 # %% ../../notebooks/library/models/12_evidence.ipynb #44b5ba21
-@pytest.fixture
-def evidence():
-    "Of nine rows: 3 followed 2 and 4 followed 3."
-    return Evidence(np.array([2 * 9 + 3, 3 * 9 + 4]), np.array([[0.5, 0.6, 0.7], [0.1, 0.2, 0.3]], np.float32),
-                    np.arange(36, dtype=np.float32).reshape(9, 4) / 36)
-
-
 def test_pairs_are_found_and_others_are_zero(evidence, tmp_path):
     evidence.save(str(tmp_path / "evidence.npz"))
     table = PairTable(Evidence.load(str(tmp_path / "evidence.npz")))

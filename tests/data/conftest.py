@@ -1,0 +1,25 @@
+"""What the tests of several modules of `data` share: a shop that ingests clicks, a small simulated shop."""
+import pytest
+from helpers import CLICKS, HEADER, SMALL, write_text
+
+from rgg_shared.core import Lake
+from rgg_shared.data import ingest, simulated_catalogue
+
+
+@pytest.fixture
+def shop(spark, tmp_path):
+    class Shop:
+        lake = Lake(str(tmp_path / "lake"), spark)
+        sql = write_text(tmp_path / "clicks.sql", CLICKS)
+        csv = str(tmp_path / "clicks.csv")
+
+        def ingest(self, rows=None, items_sql="", items_source="", **options):
+            if rows is not None:
+                write_text(tmp_path / "clicks.csv", HEADER + rows)
+            return ingest(spark, self.lake, self.csv, self.sql, items_source, items_sql, **options)
+    return Shop()
+
+
+@pytest.fixture(scope="module")
+def items(spark):
+    return simulated_catalogue(spark, SMALL).toPandas()

@@ -1,0 +1,18 @@
+"""What the tests of several modules of `evaluation` share: three training sessions, and their vocabulary."""
+import pytest
+from helpers import examples_of
+from pyspark.sql import functions as F
+
+
+@pytest.fixture(scope="session")
+def train(spark):
+    "Three sessions, the last one two days after the others."
+    rows = [("t1", ["a", "b", "c"], ["view"] * 3), ("t2", ["a", "b"], ["view"] * 2), ("t3", ["a", "c"], ["view"] * 2)]
+    late = F.when(F.col("session_id") == "t3", F.lit("2026-03-09 12:00:00")).otherwise(F.lit("2026-03-07 12:00:00"))
+    return examples_of(spark, rows).withColumn("ended_at", late.cast("timestamp"))
+
+
+@pytest.fixture(scope="session")
+def vocabulary(spark):
+    "Views in training, as in the catalogue: a 3, b 2, c 2."
+    return spark.createDataFrame([("a", 3), ("b", 2), ("c", 2)], "item_id string, count long")
