@@ -115,12 +115,11 @@ def export(items: int, folder: str, kind: str) -> dict:
     start = time.perf_counter()
     from rgg_shared.data import Catalogue
     from rgg_shared.models import (
-        Served,
+        GRUSettings,
         SessionGRU,
-        SessionGRUConfig,
-        candidate_vectors,
         export_model,
         read_model_card,
+        serve_network,
     )
 
     vectors, random = shop(items), np.random.default_rng(4)
@@ -128,12 +127,12 @@ def export(items: int, folder: str, kind: str) -> dict:
     counts = np.concatenate([[0, 0], 1 + (popularity(vectors) * 50 * items).astype(int)])
     features = np.concatenate([np.zeros((2, 4)), random.integers(1, 500, (items, 4))]).astype(np.int32)
     catalogue = Catalogue(ids, counts, features, (500,) * 4, np.arange(items + 2) > 1)
-    model = SessionGRU(catalogue, SessionGRUConfig(width=WIDTH, shortcut=True))  # the query is near the last item
+    model = SessionGRU(catalogue, GRUSettings(width=WIDTH, shortcut=True))  # the query is near the last item
     model.items.ids.assign(np.concatenate([np.zeros((2, WIDTH + 1), np.float32), vectors]))
     model.shortcut.kernel.assign(10 * np.eye(WIDTH))
     del vectors
     made, before = time.perf_counter() - start, peak()
-    path = export_model(Served(catalogue, model, candidate_vectors(model, catalogue), K, kind), folder)
+    path = export_model(serve_network(model, catalogue, K, kind), folder)
     size = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file()) / 2**30
     graph = Path(path, "saved_model.pb").stat().st_size / 2**20
     report = read_model_card(path)["index"]

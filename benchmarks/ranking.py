@@ -15,22 +15,22 @@ from real_data import run_tasks
 from rgg_shared.core import Lake, get_spark
 from rgg_shared.data import read_examples
 from rgg_shared.distributed import run_distributed
-from rgg_shared.evaluation import model_ranks, next_item_metrics
-from rgg_shared.models import export_session_gru, train_two_stage
+from rgg_shared.evaluation import rank_by_model, compute_next_item_metrics
+from rgg_shared.models import Training, choose_settings, train_model
 
-DATA = {  # files; what the job is given; arguments of train_session_gru; arguments of train_ranker
-    "shop": ((), dict(test_days="1"), dict(config={"width": 96}, epochs=6), dict(config={})),
+DATA = {  # files; what the job is given; settings of the session GRU
+    "shop": ((), dict(test_days="1"), {}),
     "yoochoose": (
         ("yoochoose-clicks-100k_train_full.txt", "yoochoose-clicks-100k_test.txt"),
         dict(test_days="1", source_sql="notebooks/sources/yoochoose.sql"),
-        dict(config={"width": 96}, epochs=12),
-        dict(config={}),
+        dict(epochs=12),
     ),
     "e-shop": (
         ("eshop_clothing_2008.csv",),
         dict(test_days="14", source_sql="notebooks/sources/eshop_2008.sql"),
-        dict(config=dict(width=192, shortcut=True, cosine=False, item_dropout=0.3, id_dropout=0.0), epochs=12, learning_rate=0.008),
-        dict(config={}),
+        dict(
+            width=192, shortcut=True, cosine=False, item_dropout=0.3, id_dropout=0.0, epochs=12, learning_rate=0.008
+        ),
     ),
 }
 NAMES = ("ndcg_10", "mrr_20", "recall_5", "recall_20", "on_sale_ndcg_10", "on_sale_recall_20")
@@ -44,18 +44,23 @@ def prepare(name: str, given: dict) -> str:
     return Lake(given["lake"]).path("examples")
 
 
-def measure(examples: str, folder: str, seed: int, gru: dict, second: dict) -> tuple[dict, dict, dict]:
+def measure(examples: str, folder: str, seed: int, gru: dict) -> tuple[dict, dict, dict]:
     "The metrics of retrieval alone, of both stages, and of their parts."
     spark, test = get_spark(), read_examples(get_spark(), examples, "test")
 
     def run(function, name, **arguments):
-        return run_distributed(function, backup_dir=folder, run_id=name, local_mode=True, bar=False, seed=seed, **arguments).folder
+        options = dict(backup_dir=folder, run_id=name, local_mode=True, bar=False)
+        return run_distributed(function, **options, **arguments).folder
 
-    path, parts = train_two_stage(spark, examples, folder, run, gru, second)
-    alone = export_session_gru(examples, gru["config"], f"{folder}/retrieval")
-    found = [next_item_metrics(model_ranks(test, saved)) for saved in (alone, path)]
+    parts, own = {}, dict(spark=spark, examples=examples, run=run, seed=seed)
+    alone = train_model(Training("gru", folder=f"{folder}/gru", **own), choose_settings("gru", gru))
+    training = Training(
+        "ranker", folder=folder, retrieval=alone, others={"gru": gru}, log_metrics=parts.update, **own
+    )
+    path = train_model(training, choose_settings("ranker", {}))
+    found = [compute_next_item_metrics(rank_by_model(test, saved)) for saved in (alone, path)]
     for metrics, saved in zip(found, (alone, path)):
-        on_sale = next_item_metrics(model_ranks(test, saved, "candidates"))
+        on_sale = compute_next_item_metrics(rank_by_model(test, saved, "candidates"))
         metrics.update(on_sale_recall_20=on_sale["recall_20"], on_sale_ndcg_10=on_sale["ndcg_10"])
     return *found, parts
 
@@ -69,10 +74,10 @@ if __name__ == "__main__":
     os.environ["RGG_DATA"] = tempfile.mkdtemp(prefix="rgg-ranking-")
     rows, folder = [], os.path.abspath(asked.folder or "")
     for name in [asked.data] if asked.data else [n for n in DATA if n == "shop" or asked.folder]:
-        files, given, gru, second = DATA[name]
+        files, given, gru = DATA[name]
         examples = prepare(name, given | ({"source": ",".join(f"{folder}/{file}" for file in files)} if files else {}))
         for seed in range(1, asked.seeds + 1):
-            alone, both, parts = measure(examples, f"{examples}-{seed}", seed, gru, second)
+            alone, both, parts = measure(examples, f"{examples}-{seed}", seed, gru)
             ratio, seen = (both[name] / alone[name] for name in ("ndcg_10", "on_sale_ndcg_10"))
             aucs = ", ".join(f"{task[4:]} {value:.3f}" for task, value in parts.items() if task.startswith("auc_"))
             for method, m, more in ("retrieval", alone, "| | |"), ("both stages", both, f"| {ratio:.3f} | {seen:.3f} | {aucs}"):

@@ -7,6 +7,7 @@ below were chosen on the last day (yoochoose) and the last 14 days (e-shop) of t
 differ in the initial weights, the order of the sessions and what is dropped; mean and range over them.
 """
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -18,11 +19,12 @@ from rgg_shared.jobs import Run, execute_job, plan_job
 DATA = {
     "yoochoose": dict(
         files=("yoochoose-clicks-100k_train_full.txt", "yoochoose-clicks-100k_test.txt"),
-        source_sql="notebooks/sources/yoochoose.sql", test_days="1", epochs="12",
+        source_sql="notebooks/sources/yoochoose.sql", test_days="1", settings={"epochs": 12},
     ),
     "eshop": dict(
-        files=("eshop_clothing_2008.csv",), source_sql="notebooks/sources/eshop_2008.sql", test_days="14", epochs="12",
-        learning_rate="0.008", width="192", shortcut="true", cosine="false", item_dropout="0.3", id_dropout="0",
+        files=("eshop_clothing_2008.csv",), source_sql="notebooks/sources/eshop_2008.sql", test_days="14",
+        settings={"epochs": 12, "learning_rate": 0.008, "width": 192, "shortcut": True, "cosine": False,
+                  "item_dropout": 0.3, "id_dropout": 0.0},
     ),
 }
 MEASURES = {"recall_5": "Recall@5", "recall_20": "Recall@20", "mrr_20": "MRR@20"}
@@ -41,6 +43,7 @@ def run(name: str, folder: Path, seed: int) -> dict:
     "The held-out metrics by method."
     settings = dict(DATA[name])
     source = ",".join(str(folder / file) for file in settings.pop("files"))
+    settings["settings"] = json.dumps({"gru": settings["settings"]})
     given = settings | dict(lake=f"data/{name}", source=source, valid_days="0", seed=str(seed), models='["gru"]')
     tasks = ("ingest", "featurize", "train") if seed == 1 else ("train",)
     [trained] = run_tasks(tasks, given).tasks["train"]["iterations"].values()

@@ -71,10 +71,15 @@ def as_tfrs_has_it(SessionGRU):
             super().__init__(*args)
             self.task = tfrs.tasks.Retrieval(remove_accidental_hits=True)
 
-        def retrieval_loss(self, queries, positives, training=False):
-            rows = tf.concat([positives, self.sampler.draw()], axis=0)
-            expected = tf.exp(self.sampler.log_expected(rows)) + tf.gather(self.share, rows) * tf.cast(tf.size(positives), tf.float32)
-            return self.task(queries, self.candidates(rows, training), candidate_sampling_probability=expected, candidate_ids=rows,
+            self.sampler = self.retrieval_loss.sampler
+            self.retrieval_loss = self.tfrs_loss
+
+        def tfrs_loss(self, queries, positives, training=False):
+            item_index = tf.concat([positives, self.sampler.draw()], axis=0)
+            batch = tf.cast(tf.size(positives), tf.float32)
+            expected = tf.exp(self.sampler.log_expected(item_index)) + tf.gather(self.share, item_index) * batch
+            candidates = self.candidates(item_index, training)
+            return self.task(queries, candidates, candidate_sampling_probability=expected, candidate_ids=item_index,
                              compute_metrics=False)
 
     return Peer
@@ -85,24 +90,25 @@ def train_one(who: str, examples: str, epochs: int) -> dict:
     import tensorflow as tf
 
     from rgg_shared.data import load_catalogue
-    from rgg_shared.models import LazyAdam, SessionGRU, SessionGRUConfig, batches
+    from rgg_shared.models import GRUSettings, LazyAdam, SessionGRU, session_batches
     from rgg_shared.tfrecord import Contract
 
     tf.keras.utils.set_random_seed(1)
     catalogue = load_catalogue(examples)
     Model = SessionGRU if who == "ours" else as_tfrs_has_it(SessionGRU)
-    model = Model(catalogue, SessionGRUConfig(width=WIDTH, negatives=NEGATIVES, whole=0))
-    counts = catalogue.counts[: catalogue.known]
+    model = Model(catalogue, GRUSettings(width=WIDTH, negatives=NEGATIVES, whole=0))
+    counts = catalogue.counts[: catalogue.vocab_size]
     model.share = tf.constant(counts / counts.sum(), tf.float32)
     steps = -(-Contract.load(f"{examples}/train").rows // BATCH)
     falling = tf.keras.optimizers.schedules.CosineDecay(0.004, epochs * steps, alpha=0.05)
     model.compile(optimizer=(LazyAdam if who == "ours" else tf.keras.optimizers.Adam)(falling))
-    data, valid = batches(f"{examples}/train", catalogue, BATCH, 1), batches(f"{examples}/valid", catalogue, 256, training=False)
+    data = session_batches(f"{examples}/train", catalogue, BATCH, 1)
+    valid = session_batches(f"{examples}/valid", catalogue, 256, training=False)
     targets = int(counts.sum()) - Contract.load(f"{examples}/train").rows  # each training view but a session's first
     model.fit(data, steps_per_epoch=5, epochs=1, verbose=0)  # what is only slow the first time
-    for weight, start in zip(model.trainable_variables, Model(catalogue, model.config).trainable_variables):
+    for weight, start in zip(model.trainable_variables, Model(catalogue, model.settings).trainable_variables):
         weight.assign(start)
-    found = {"seconds": [], "recall": [], "mrr": [], "targets": targets, "items": catalogue.known - 2}
+    found = {"seconds": [], "recall": [], "mrr": [], "targets": targets, "items": catalogue.vocab_size - 2}
     for _ in range(epochs):
         began = time.perf_counter()
         model.fit(data, steps_per_epoch=steps, epochs=1, verbose=0)
@@ -118,14 +124,14 @@ def steps_over(items: int, width: int, steps: int = 30) -> dict:
     import tensorflow as tf
 
     from rgg_shared.data import Catalogue
-    from rgg_shared.models import LazyAdam, SessionGRU, SessionGRUConfig, candidate_vectors
+    from rgg_shared.models import GRUSettings, LazyAdam, SessionGRU, candidate_vectors
 
     random = np.random.default_rng(1)
     counts = np.maximum(1, 1e6 / np.arange(1, items + 1) ** 0.8).astype(np.int64)
     features = random.integers(1, 50, (items + 2, 4)).astype(np.int32)
     ids = np.array(["", "[UNK]", *(f"item-{n}" for n in range(items))], dtype=object)
     catalogue = Catalogue(ids, np.concatenate([[0, 0], counts]), features, (50,) * 4, np.ones(items + 2, bool))
-    model = SessionGRU(catalogue, SessionGRUConfig(width=width, negatives=NEGATIVES))
+    model = SessionGRU(catalogue, GRUSettings(width=width, negatives=NEGATIVES))
     model.compile(optimizer=LazyAdam(0.004))
     step, took = tf.function(model.train_step), []
     for _ in range(steps):

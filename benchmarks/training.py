@@ -23,7 +23,7 @@ from statistics import median
 from rgg_shared.core import get_spark
 from rgg_shared.data import load_catalogue
 from rgg_shared.distributed import Backup, run_distributed, worker_index
-from rgg_shared.models import LazyAdam, SessionGRU, batches, train_session_gru
+from rgg_shared.models import GRUSettings, LazyAdam, SessionGRU, session_batches, train_on_slots
 
 STEPS, WARM = 240, 40  # of a measured run, and how many of these do not count
 
@@ -47,11 +47,11 @@ def timed_training(examples: str, batch_size: int, steps: int, pin: bool = True)
     Backup.save = measured
     tf.keras.utils.set_random_seed(1)
     catalogue = load_catalogue(examples)
-    model = SessionGRU(catalogue)
+    model = SessionGRU(catalogue, GRUSettings())
     model.compile(optimizer=LazyAdam(0.004))
     ends = []
     clock = tf.keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: ends.append(time.perf_counter()))
-    data = batches(f"{examples}/train", catalogue, batch_size, 1)
+    data = session_batches(f"{examples}/train", catalogue, batch_size, 1)
     model.fit(data, epochs=1, steps_per_epoch=steps, callbacks=[clock], verbose=0)
     return {"began": began, "seconds": [b - a for a, b in zip(ends, ends[1:])], "saving": saving}
 
@@ -131,8 +131,10 @@ def disturbed(examples: str, folder: str, seed: int, victim: tuple[int, float] |
 
     if victim:
         threading.Thread(target=kill, daemon=True).start()
-    trained = run_distributed(train_session_gru, 2, backup_dir=folder, run_id=run, save_every=20, bar=False,
-                                    examples=examples, config={}, epochs=3, batch_size=128, learning_rate=0.004, seed=seed)
+    trained = run_distributed(
+        train_on_slots, 2, backup_dir=folder, run_id=run, save_every=20, bar=False,
+        examples=examples, model="gru", settings={"epochs": 3}, seed=seed,
+    )
     found = {"recall": trained.result["val_recall_20"][-1], "attempts": len(trained.attempts)}
     if len(trained.attempts) > 1:
         first, second = trained.attempts[:2]

@@ -5,11 +5,7 @@ import os
 import nbformat
 import pytest
 
-from rgg_shared.core.keras import tf
 from rgg_shared.core.spark import get_spark
-from rgg_shared.data.catalogue import Catalogue
-from rgg_shared.models.export import Served, candidate_vectors, export_model
-from rgg_shared.models.gru import SessionGRU, SessionGRUConfig
 
 # The JVMs of tests live for seconds, too short for code to be compiled a second time; notebooks and executors inherit this.
 os.environ.setdefault("RGG_SPARK_CONF", json.dumps({f"spark.{where}.extraJavaOptions": "-XX:TieredStopAtLevel=1" for where in ("driver", "executor")}))
@@ -39,6 +35,7 @@ def small_catalogue():
     "Six known items in two categories, and one that nobody has clicked yet."
     import numpy as np
 
+    from rgg_shared.data import Catalogue
 
     ids = np.array(["", "[UNK]", "a", "b", "c", "d", "e", "f", "new"], dtype=object)
     features = np.array([[0], [0], [1], [1], [1], [2], [2], [2], [1]], np.int32)
@@ -49,13 +46,15 @@ def small_catalogue():
 @pytest.fixture(scope="session")
 def cycles_gru(small_catalogue):
     "A small GRU that has learnt the cycle a b c and the cycle d e f, with purchases in the second."
+    from rgg_shared.core import tf
+    from rgg_shared.models import GRUSettings, SessionGRU
 
     tf.keras.utils.set_random_seed(3)
-    rows = tf.constant([[2, 3, 4, 2, 3, 4], [5, 6, 7, 5, 6, 7]] * 16)
+    item_index = tf.constant([[2, 3, 4, 2, 3, 4], [5, 6, 7, 5, 6, 7]] * 16)
     events = tf.constant([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 3]] * 16)
-    model = SessionGRU(small_catalogue, SessionGRUConfig(width=16, negatives=32, item_dropout=0.0, state_dropout=0.0))
+    model = SessionGRU(small_catalogue, GRUSettings(width=16, negatives=32, item_dropout=0.0, state_dropout=0.0))
     model.compile(optimizer=tf.keras.optimizers.Adam(0.02))
-    model.fit(tf.data.Dataset.from_tensors((rows, events)).repeat(80), verbose=0)
+    model.fit(tf.data.Dataset.from_tensors((item_index, events)).repeat(80), verbose=0)
     return model
 
 
@@ -64,20 +63,19 @@ def small_model(tmp_path_factory):
     "The path of a small served model: 40 items, item-1 to item-40, lists of 20, answers that depend on every event."
     import numpy as np
 
-    from rgg_shared.models.gru import SessionGRU, SessionGRUConfig
-    from rgg_shared.data.catalogue import Catalogue
+    from rgg_shared.data import Catalogue
+    from rgg_shared.models import GRUSettings, SessionGRU, export_model, serve_network
 
     n = 40
     ids = np.array(["", "[UNK]", *(f"item-{i}" for i in range(1, n + 1))], dtype=object)
     counts = np.concatenate([[0, 0], np.arange(n, 0, -1)])
     features = np.concatenate([[[0], [0]], np.arange(n)[:, None] % 4 + 1]).astype(np.int32)
     catalogue = Catalogue(ids, counts, features, (5,), np.array([False, False] + [True] * n))
-    gru = SessionGRU(catalogue, SessionGRUConfig(width=8, negatives=16))
+    gru = SessionGRU(catalogue, GRUSettings(width=8, negatives=16))
     random = np.random.default_rng(5)  # initial weights are near zero; these tell every item and event type apart
     for weight in gru.trainable_variables:
         weight.assign(random.normal(0, 0.6, weight.shape))
-    vectors = candidate_vectors(gru, catalogue)
-    return export_model(Served(catalogue, gru, vectors, top_k=20), str(tmp_path_factory.mktemp("small") / "model"))
+    return export_model(serve_network(gru, catalogue, top_k=20), str(tmp_path_factory.mktemp("small") / "model"))
 
 
 @pytest.fixture(scope="session")

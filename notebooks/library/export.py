@@ -43,13 +43,17 @@ def clean(path):
 
 
 def export(path):
-    "Write the module and the tests of the library notebook at `path`."
+    "Write the module and the tests of the library notebook at `path`; return their paths."
     nb_export(path, lib_path="rgg_shared")
     tests = ExportTests()
     NBProcessor(path, [tests]).process()
+    package, _, name = tests.module.rpartition(".")
+    written = [Path("rgg_shared", package, f"{name}.py")]
     if tests.cells:
-        package, _, name = tests.module.rpartition(".")
-        ModuleMaker(dest="tests", name=f"{package}.test_{name}", nb_path=path, parse=False).make(tests.cells)
+        maker = ModuleMaker(dest="tests", name=f"{package}.test_{name}", nb_path=path, parse=False)
+        maker.make(tests.cells)
+        written.append(Path("tests", package, f"test_{name}.py"))
+    return written
 
 
 def generated(root):
@@ -79,10 +83,12 @@ def build():
     for path in sorted(Path("notebooks").rglob("*.ipynb")):
         if ".ipynb_checkpoints" not in path.parts:
             clean(path)
-    for path in generated(Path()):
-        path.unlink()
+    written = set()
     for path in library(Path()):
-        export(path)
+        written.update(export(path))
+    for path in generated(Path()):
+        if path not in written:
+            path.unlink()
 
 
 def snapshot(root):

@@ -6,6 +6,7 @@
 __all__ = ['UserError', 'check_choice', 'cast', 'progress']
 
 # %% ../../notebooks/library/core/01_messages.ipynb #a0eae1d0
+import json
 import time
 
 # %% ../../notebooks/library/core/01_messages.ipynb #e00dc2c2
@@ -27,6 +28,11 @@ def cast(name: str, value, default):
     if default is None or type(value) is kind:
         return value
     try:
+        if kind in (dict, list) and isinstance(value, str):
+            value = json.loads(value)
+            if type(value) is not kind:
+                raise ValueError
+            return value
         if kind is bool:
             return {"true": True, "false": False, "1": True, "0": False}[str(value).strip().lower()]
         if kind is int and float(value) != int(float(value)):

@@ -22,7 +22,7 @@ def assigned_names(source: str) -> set[str]:
 # %% ../../notebooks/library/core/04_parameters.ipynb #800c77c6
 def notebook_parameters(namespace: dict) -> dict:
     "The plain literals among a notebook's globals: what its `parameters` cell declared."
-    plain = (bool, int, float, str, type(None))
+    plain = (bool, int, float, str, dict, list, type(None))
     return {k: v for k, v in namespace.items() if not k.startswith("_") and type(v) in plain}
 
 # %% ../../notebooks/library/core/04_parameters.ipynb #3d327ea1

@@ -33,14 +33,14 @@ class Catalogue:
     numbering: dict = field(default_factory=dict)  # of the features, as `features.numbering` has found it
 
     @property
-    def known(self) -> int:
+    def vocab_size(self) -> int:
         "The rows that have an id embedding: padding, unknown and the vocabulary."
         return int(np.count_nonzero(self.counts)) + 2
 
     @property
     def vocabulary(self) -> set[str]:
         "The items that have an id embedding."
-        return set(self.ids[2 : self.known])
+        return set(self.ids[2 : self.vocab_size])
 
     @property
     def candidates(self) -> set[str]:
@@ -56,7 +56,9 @@ def feature_matrix(table) -> np.ndarray:  # -> int32 [rows, features]
 
 def catalogue_from_arrow(table, numbering: dict) -> Catalogue:
     "The catalogue that an Arrow table has, a row an item."
-    table = table.sort_by("row")
+    if "row" in table.column_names:  # as models of version 0.1 called it
+        table = table.rename_columns(["item_index" if name == "row" else name for name in table.column_names])
+    table = table.sort_by("item_index")
     lead = lambda values, dtype: np.concatenate([np.zeros((2, *np.shape(values)[1:]), dtype), np.asarray(values, dtype)])
     ids, features = np.array(["", "[UNK]", *table["item_id"].to_pylist()], dtype=object), lead(feature_matrix(table), np.int32)
     sizes = tuple(int(n) + 1 for n in features.max(axis=0))
@@ -82,7 +84,7 @@ def save_catalogue(catalogue: Catalogue, model: str):
     ids, features = catalogue.ids[2:], catalogue.features[2:]
     ends = np.arange(len(ids) + 1, dtype=np.int32) * features.shape[1]
     table = pa.table({
-        "row": np.arange(2, len(ids) + 2),
+        "item_index": np.arange(2, len(ids) + 2),
         "item_id": pa.array(ids, pa.string()),
         "count": catalogue.counts[2:],
         "features": pa.ListArray.from_arrays(ends, features.ravel()),
@@ -117,6 +119,6 @@ def with_items(
     grown = lambda values: np.concatenate([values, np.zeros((len(added), *values.shape[1:]), values.dtype)])
     new_ids, new_features, on_sale = grown(catalogue.ids), grown(catalogue.features), np.zeros(len(catalogue.ids) + len(added), bool)
     new_ids[at], on_sale[at] = ids, open_now
-    unlearnt = at >= catalogue.known
+    unlearnt = at >= catalogue.vocab_size
     new_features[at[unlearnt]] = features[unlearnt]
     return replace(catalogue, ids=new_ids, counts=grown(catalogue.counts), features=new_features, on_sale=on_sale)

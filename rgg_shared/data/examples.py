@@ -81,7 +81,7 @@ def build_catalogue(
     known = describe_items(items, numbers, split.test_start, split.end)
     unknown = F.array(*[F.lit(0)] * len(numbers)).cast("array<int>")
     every = known.join(vocabulary, "item_id", "full").select(
-        (F.row_number().over(Window.orderBy(F.desc(F.coalesce("count", F.lit(0))), "item_id")) + 1).alias("row"),
+        (F.row_number().over(Window.orderBy(F.desc(F.coalesce("count", F.lit(0))), "item_id")) + 1).alias("item_index"),
         "item_id",
         F.coalesce("count", F.lit(0)).alias("count"),
         F.coalesce("features", unknown).alias("features"),

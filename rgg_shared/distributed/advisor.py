@@ -24,7 +24,7 @@ from scipy.optimize import nnls
 from ..core import UserError, check_choice, get_spark, progress, resolve_path
 from .attempts import AttemptEnded, attempt
 from .failures import TrainingError, explain_failure
-from .preflight import available_slots, await_slots, check_batch, pickled
+from .preflight import available_slots, await_slots, check_batch, pickle_training_function
 from .progress import Console
 from .run import plan_training, run_distributed
 from .workers import AttemptHistory, TrainingPlan, WorkerGroup
@@ -329,7 +329,7 @@ def advise_slots(
         raise UserError(f"min_efficiency={min_efficiency} has to be above 0 and at most 1, and seconds={seconds} above 0.")
     settings = dict(strategy=check_choice("strategy", strategy, ("mirrored", "custom")), use_gpu=use_gpu, threads=threads, every=NEVER,
                     timeout=timeout, batch=kwargs.get("batch_size"))
-    program, spark = pickled(train_fn, kwargs), get_spark()
+    program, spark = pickle_training_function(train_fn, kwargs), get_spark()
     tried, crews = slot_counts(slots, spark, kwargs), {}
     await_slots(spark, tried[-1], tried[-1], timeout)
     with temporary_folder(backup_dir) as folder:

@@ -22,9 +22,10 @@ from pathlib import Path
 
 from ..core import UserError
 from .channel import Hub
-from .failures import Failure, TrainingError, explain_failure, is_effect, meaning
-from .preflight import await_slots, slots
-from .worker import Job, Supervisor, supervise
+from .failures import Failure, TrainingError, explain_failure, is_effect, look_up_error
+from .preflight import await_slots, count_slots
+from .supervisor import Supervisor, supervise
+from .worker import Job
 from .workers import AttemptHistory, TrainingPlan, WorkerGroup
 
 # %% ../../notebooks/library/distributed/10_attempts.ipynb #7d4f1673
@@ -118,20 +119,20 @@ def attempt(spark, plan: TrainingPlan, program: bytes, crew: WorkerGroup) -> byt
             with suppress(queue.Empty):
                 crew.take(*hub.inbox.get(timeout=0.2))
                 if crew.done():
-                    hub.tell("finish")
+                    hub.send("finish")
             if plan.servers and not coordinator.thread and crew.tasks_are_there():
                 coordinator.start(job, crew.config, crew.chief)
             if failure := crew.failed():
                 raise AttemptEnded(failure)
             late = time.monotonic() - begun > plan.timeout and not any(peer.state for peer in crew.peers)
-            if late and slots(spark)[0] < plan.num_slots:  # Spark has noticed only now that an executor is gone
+            if late and count_slots(spark)[0] < plan.num_slots:  # Spark has noticed only now that an executor is gone
                 raise AttemptEnded(Failure(0, "?", "unplaced"))
         if tasks.error:
             raise AttemptEnded(crew.found[0] if crew.found else Failure(0, "?", "spark", "Spark", spark_cause(tasks.error)))
         coordinator.end()
         return coordinator.result if plan.servers else tasks.result
     finally:
-        hub.tell("stop")
+        hub.send("stop")
         tasks.end()
         coordinator.end()
         hub.close()
@@ -141,7 +142,7 @@ def is_worth_retrying(failure: Failure, progressed: bool, before: Failure | None
     "Whether another attempt may end otherwise."
     if failure.kind != "raised" or is_effect(failure) or "already in use" in failure.message:
         return True
-    mistake = failure.error == "UserError" or meaning(failure.error, failure.message)[0]
+    mistake = failure.error == "UserError" or look_up_error(failure.error, failure.message)[0]
     again = before is not None and (before.error, before.step) == (failure.error, failure.step)
     return progressed and not mistake and not again
 

@@ -23,15 +23,15 @@ from rgg_shared.distributed.preflight import (
     check_batch,
     check_conf,
     check_slots,
-    pickled,
-    slots,
+    count_slots,
+    pickle_training_function,
 )
 
 from ..core import UserError, check_choice, get_spark, resolve_path, use_keras_2
 from .attempts import lock_folder, run_attempts
 from .failures import first_line
 from .progress import Console
-from .roles import EVENTS, RUN_DIR
+from .roles import EVENTS_FD, RUN_DIR
 from .worker import run_training
 from .workers import AttemptHistory, Trained, TrainingPlan, WorkerGroup
 
@@ -60,7 +60,7 @@ def plan_training(spark, num_slots: int | str, min_slots: int, kwargs: dict, **o
                         + (f", beside {plan.servers} for parameter servers." if plan.servers else "."))
     check_batch(kwargs, workers)
     tasks = workers + plan.servers
-    starting = not slots(spark)[0]  # a session that has just begun
+    starting = not count_slots(spark)[0]  # a session that has just begun
     await_slots(spark, tasks, tasks, max(30.0, plan.timeout) if starting else plan.timeout)
     check_slots(spark, tasks, plan.folder)
     return replace(plan, num_slots=tasks, gpus=gpus)
@@ -70,8 +70,8 @@ def plan_training(spark, num_slots: int | str, min_slots: int, kwargs: dict, **o
 def notify_here(crew: WorkerGroup):
     "Within the block, the crew hears what this process tells as a worker."
     read, write = os.pipe()
-    before = {name: os.environ.get(name) for name in (RUN_DIR, EVENTS)}
-    os.environ |= {RUN_DIR: crew.plan.folder, EVENTS: str(write)}
+    before = {name: os.environ.get(name) for name in (RUN_DIR, EVENTS_FD)}
+    os.environ |= {RUN_DIR: crew.plan.folder, EVENTS_FD: str(write)}
 
     def hear():
         with open(read, encoding="utf-8") as lines:
@@ -129,7 +129,7 @@ def run_distributed(
         raise UserError(f"run_id={run_id!r} names a directory: use letters, digits, - and _.")
     options = dict(folder=resolve_path(f"{backup_dir}/{run_id}"), strategy=kind, threads=threads, every=save_every, timeout=timeout,
                    batch=kwargs.get("batch_size"))
-    program = b"" if local_mode else pickled(train_fn, kwargs)
+    program = b"" if local_mode else pickle_training_function(train_fn, kwargs)
     with lock_folder(options["folder"]), closing(Console(bar)) as console:
         history = AttemptHistory(options["folder"])
         crew_of = lambda plan: WorkerGroup(plan, history, console, tell or (lambda _: None))

@@ -3,18 +3,32 @@ import lazy_loader
 
 # Nothing is imported before it is asked for: neither TensorFlow nor Spark, numba or MLflow.
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
+    "table": [
+        "MODELS",
+        "GRUSettings",
+        "SASRecSettings",
+        "Training",
+        "choose_settings",
+        "find_model",
+        "settings_by_model",
+        "settings_from",
+        "settings_table",
+        "train_model",
+    ],
     "layers": ["LazyAdam"],
-    "gru": ["SessionGRU", "SessionGRUConfig"],
+    "gru": ["SessionGRU"],
     "index": ["Exact", "Scann", "recall"],
-    "export": ["Served", "candidate_vectors", "export_model", "read_model_card"],
+    "export": [
+        "candidate_vectors",
+        "export_model",
+        "network_summary",
+        "read_model_card",
+        "refresh_model",
+        "serve_network",
+    ],
     "predictor": ["SavedModelPredictor", "load_predictor", "load_shipped"],
-    "training": ["batches", "export_session_gru", "train_session_gru"],
-    "factors": ["train_als", "train_word2vec"],
-    "session_knn": ["Similarity"],
-    "counted": ["COUNTED_METHODS", "train_neighbours"],
+    "session_training": ["session_batches", "train_on_slots"],
     "evidence": ["Evidence"],
-    "two_stage": ["refresh_two_stage"],
-    "ranker_training": ["train_two_stage"],
 })
 
 

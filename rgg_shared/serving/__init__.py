@@ -3,23 +3,26 @@ import lazy_loader
 
 # Nothing is imported before it is asked for: neither TensorFlow nor Spark, numba or MLflow.
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
-    "registry": [
+    "tracking": [
         "connect",
         "experiment_id",
-        "load_champion",
-        "log_model",
         "metric_curves",
         "mlflow_run",
         "newest_run",
+        "resume_run",
+        "runs_of_night",
+    ],
+    "registry": [
+        "load_champion",
+        "log_model",
         "promote",
         "replace_champion",
-        "resume_run",
         "roll_back",
-        "runs_of_night",
         "saved_model",
         "training_of",
         "version_of",
     ],
+    "training_runs": ["fetch_model", "find_retrieval", "log_evaluation", "training_run"],
     "gate": ["decide_promotion"],
     "refresh": [
         "champion_on_current_catalogue",
@@ -30,23 +33,23 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
         "why_not_refreshable",
     ],
     "scoring": [
-        "concentration",
+        "find_newest_event_time",
         "format_recommendations",
-        "item_labels",
+        "label_items",
         "label_recommendations",
-        "newest_time",
-        "recent_sessions",
-        "recommendations",
+        "measure_concentration",
+        "recommend_with_champion",
         "register_recommend",
+        "select_recent_sessions",
     ],
     "streams": [
         "compare_with_batch",
         "has_files",
-        "latest_lists",
-        "live_sessions",
         "read_events",
-        "replay",
+        "replay_events",
         "score_stream",
+        "select_latest_lists",
+        "track_live_sessions",
     ],
     "rest": ["serve_model"],
 })

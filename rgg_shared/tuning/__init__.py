@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
         "parse_json_parameter",
         "run_in_process",
     ],
-    "objectives": ["data_digest", "search_defaults", "session_gru_objective", "spark_objective"],
+    "objectives": ["data_digest", "search_space", "slot_objective", "spark_objective"],
     "slots": ["run_on_slots"],
     "pictures": ["plot_history", "plot_parallel"],
 })

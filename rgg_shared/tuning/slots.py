@@ -23,12 +23,12 @@ from pyspark import cloudpickle
 
 from rgg_shared.distributed import (
     Hub,
-    Line,
+    HubClient,
     available_slots,
     await_slots,
+    count_slots,
     follow_supervisor,
-    pickled,
-    slots,
+    pickle_training_function,
     spark_cause,
 )
 
@@ -80,19 +80,19 @@ def run_child(slot: SlotSettings, rank: int) -> int:
     return code
 
 # %% ../../notebooks/library/tuning/03_slots.ipynb #149b678d
-def connect_to_driver(slot: SlotSettings, rank: int) -> Line:
+def connect_to_driver(slot: SlotSettings, rank: int) -> HubClient:
     "The process's line to the driver, on which it may wait for as long as a trial takes; raises `OSError` where the driver is gone."
-    line = Line(slot.address, slot.key, rank)
+    line = HubClient(slot.address, slot.key, rank)
     line.socket.settimeout(None)
     return line
 
 
-def listen(line: Line, answers: queue.Queue, scratch: str):
+def listen(line: HubClient, answers: queue.Queue, scratch: str):
     "Take the driver's answers; when it says stop, or is gone, end this process in the middle of what it does, and leave no files."
     code = MAX_LOST_EXIT_CODE
     with suppress(EOFError, OSError):
         while code:
-            for message in line.messages():
+            for message in line.receive():
                 if message["kind"] == "stop":
                     code = 0
                 else:
@@ -111,7 +111,7 @@ def train_trials(slot: SlotSettings, rank: int, scratch: str):
 
     def ask(kind, **facts):
         with suppress(OSError):  # of which `listen` hears too
-            line.tell(kind, **facts)
+            line.send(kind, **facts)
         return answers.get()
 
     objective, _ = cloudpickle.loads(slot.program)
@@ -143,8 +143,8 @@ class SlotPool:
         self.sc, self.study, self.num_slots, self.group = spark.sparkContext, study, num_slots, f"search-{uuid.uuid4()}"
         self.running, self.stopped, self.error = {}, set(), None
         self.hub = Hub(self.sc.getConf().get("spark.driver.host", "127.0.0.1"))
-        threads = max(1, slots(spark)[0] // num_slots)
-        self.slot = SlotSettings(self.hub.address, self.hub.key, pickled(objective, {}), threads)
+        threads = max(1, count_slots(spark)[0] // num_slots)
+        self.slot = SlotSettings(self.hub.address, self.hub.key, pickle_training_function(objective, {}), threads)
         self.thread = InheritableThread(target=self.launch, daemon=True)
         self.thread.start()
 
@@ -162,7 +162,7 @@ class SlotPool:
             with suppress(queue.Empty):
                 rank, message = self.hub.inbox.get(timeout=0.2)
                 if answer := getattr(self, f"on_{message.pop('kind')}")(rank, **message):
-                    self.hub.tell(answer.pop("kind"), to=rank, **answer)
+                    self.hub.send(answer.pop("kind"), to=rank, **answer)
         if self.error:
             raise RuntimeError(f"The Spark tasks of the search have failed: {spark_cause(self.error)}")
         if len(self.stopped) < self.num_slots:
@@ -196,7 +196,7 @@ class SlotPool:
 
     def end(self):
         "Stop the tasks and their processes; what is running is lost."
-        self.hub.tell("stop")
+        self.hub.send("stop")
         self.thread.join(10)
         if self.thread.is_alive():
             with suppress(Exception):

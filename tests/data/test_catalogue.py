@@ -13,7 +13,7 @@ from rgg_shared.data.catalogue import Catalogue, load_catalogue, save_catalogue,
 
 # %% ../../notebooks/library/data/10_catalogue.ipynb #89ff5701
 def test_the_catalogue_is_read_from_parquet(tmp_path):
-    rows = {"row": [3, 2], "item_id": ["b", "a"], "count": [0, 4], "features": [[2, 0], [1, 3]], "on_sale": [True, False]}
+    rows = {"item_index": [3, 2], "item_id": ["b", "a"], "count": [0, 4], "features": [[2, 0], [1, 3]], "on_sale": [True, False]}
     numbers = {"feature": ["brand", "price"], "values": [["x", "y"], None], "edges": [None, [1.5, 9.0]]}
     for name, table in ("catalogue", rows), ("numbering", numbers):
         (tmp_path / name).mkdir()
@@ -23,7 +23,7 @@ def test_the_catalogue_is_read_from_parquet(tmp_path):
     assert got.vocabulary == {"a"} and got.candidates == {"b"}
     assert got.ids.tolist() == ["", "[UNK]", "a", "b"] and got.counts.tolist() == [0, 0, 4, 0]
     assert got.features.tolist() == [[0, 0], [0, 0], [1, 3], [2, 0]] and got.feature_sizes == (3, 4)
-    assert got.known == 3 and got.on_sale.tolist() == [False, False, False, True]
+    assert got.vocab_size == 3 and got.on_sale.tolist() == [False, False, False, True]
 
 
 def test_a_lake_without_examples_is_told(tmp_path):
@@ -35,15 +35,15 @@ def test_a_model_keeps_its_catalogue_and_takes_in_what_has_opened(small_catalogu
     numbering = {"colour": {"values": ["red", "blue"], "edges": None}}
     save_catalogue(replace(small_catalogue, numbering=numbering), str(tmp_path))
     got = saved_catalogue(str(tmp_path))
-    assert got.numbering == numbering and got.feature_sizes == small_catalogue.feature_sizes and got.known == small_catalogue.known
+    assert got.numbering == numbering and got.feature_sizes == small_catalogue.feature_sizes and got.vocab_size == small_catalogue.vocab_size
     assert all(np.array_equal(getattr(got, name), getattr(small_catalogue, name)) for name in ("ids", "counts", "features", "on_sale"))
     assert saved_catalogue(str(tmp_path / "none")) is None
 
     items = {"item_id": ["newer", "b", "new", "f", "old"], "features": [[2], [2], [2], [0], [1]], "on_sale": [True, False, True, True, False]}
     now = with_items(got, pa.table(items))
-    assert now.ids.tolist() == [*small_catalogue.ids, "newer", "old"] and now.known == got.known and now.counts.tolist()[-3:] == [0, 0, 0]
-    assert np.array_equal(now.features[: got.known], got.features[: got.known]), "b and f are what they were in training"
-    assert now.features[got.known :].tolist() == [[2], [2], [1]], "new has another colour by now"
+    assert now.ids.tolist() == [*small_catalogue.ids, "newer", "old"] and now.vocab_size == got.vocab_size and now.counts.tolist()[-3:] == [0, 0, 0]
+    assert np.array_equal(now.features[: got.vocab_size], got.features[: got.vocab_size]), "b and f are what they were in training"
+    assert now.features[got.vocab_size :].tolist() == [[2], [2], [1]], "new has another colour by now"
     assert now.candidates == {"newer", "new", "f"} and now.vocabulary == got.vocabulary and now.numbering == numbering
 
 

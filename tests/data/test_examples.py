@@ -61,7 +61,7 @@ def test_the_catalogue_numbers_known_items_first_and_keeps_the_others(spark):
         "item_ids array<string>, event_types array<string>",
     )
     rows = {r.item_id: r for r in build_catalogue(items, count_item_views(train, 2), split, number_features(items)).collect()}
-    assert [rows[x].row for x in ("gone", "hot")] == [2, 3] and sorted(r.row for r in rows.values()) == [2, 3, 4, 5, 6]
+    assert [rows[x].item_index for x in ("gone", "hot")] == [2, 3] and sorted(r.item_index for r in rows.values()) == [2, 3, 4, 5, 6]
     assert rows["hot"]["count"] == 2 and rows["new"]["count"] == 0 and rows["old"]["count"] == 0
     assert [rows[x].on_sale for x in ("old", "hot", "new", "next", "gone")] == [False, True, True, False, True]
     assert rows["gone"].features == [0] and rows["old"].features == rows["new"].features != rows["hot"].features
@@ -121,7 +121,7 @@ def test_contract_and_catalogue_describe_the_examples(spark, lake):
     again = write_examples(lake, some_sessions(spark), shards=2)
     assert Contract.load(f"{again.path}/train").digest == contract.digest
     read = load_catalogue(written.path)
-    assert read.known == 7 and len(read.ids) == 10 and len(read.feature_sizes) == 2 and read.numbering.keys() == {"brand", "price"}
+    assert read.vocab_size == 7 and len(read.ids) == 10 and len(read.feature_sizes) == 2 and read.numbering.keys() == {"brand", "price"}
 
 # %% ../../notebooks/library/data/09_examples.ipynb #93831e58
 def test_an_empty_split_is_refused_before_anything_is_written(spark, tmp_path):
@@ -145,8 +145,8 @@ def test_a_catalogue_takes_in_the_items_of_another_moment(spark, tmp_path):
     described = describe_items(spark.createDataFrame(later + opened, columns), then.numbering, moment, moment)
     now = with_items(then, described.toArrow())
 
-    assert len(then.vocabulary) == 5 and now.ids[: then.known].tolist() == then.ids[: then.known].tolist()
-    assert (now.features[: then.known] == then.features[: then.known]).all(), "i0 is what it was in training"
+    assert len(then.vocabulary) == 5 and now.ids[: then.vocab_size].tolist() == then.ids[: then.vocab_size].tolist()
+    assert (now.features[: then.vocab_size] == then.features[: then.vocab_size]).all(), "i0 is what it was in training"
     of = lambda catalogue, name: catalogue.features[catalogue.ids.tolist().index(name)].tolist()
     brand, price = of(now, "new")
     assert brand == of(then, "i1")[0] and of(now, "brand") == [0, of(then, "i7")[1]]

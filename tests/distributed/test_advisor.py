@@ -183,7 +183,7 @@ def test_numbers_are_doubled_up_to_all_that_is_offered_and_deal_the_batch_evenly
     assert slot_counts(None, None, {}) == [1, 2, 4, 8, 11]
     assert slot_counts(None, None, dict(batch_size=60)) == [1, 2, 4, 10]
     assert slot_counts([6, 3], None, dict(batch_size=60)) == [1, 3, 6] and slot_counts(2, None, {}) == [1, 2]
-    with pytest.raises(UserError, match="batch_size=60 .* cannot be dealt evenly to 7"):
+    with pytest.raises(UserError, match="batch_size=60 .* cannot be divided evenly among 7"):
         slot_counts([7], None, dict(batch_size=60))
     with pytest.raises(UserError, match="0 is no number of slots"):
         slot_counts([0, 2], None, {})

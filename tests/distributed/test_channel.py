@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rgg_shared.distributed.channel import Hub, Line
+from rgg_shared.distributed.channel import Hub, HubClient
 
 # %% ../../notebooks/library/distributed/02_channel.ipynb #cea1d083
 @pytest.fixture
@@ -17,33 +17,33 @@ def hub():
 
 
 def test_messages_go_both_ways_and_hanging_up_is_seen(hub):
-    lines = [Line(hub.address, hub.key, rank) for rank in (0, 1)]
-    lines[1].tell("log", text="é" * 100_000)
+    clients = [HubClient(hub.address, hub.key, rank) for rank in (0, 1)]
+    clients[1].send("log", text="é" * 100_000)
     assert hub.inbox.get(timeout=5) == (1, {"kind": "log", "text": "é" * 100_000})
-    lines[0].tell("beat")
+    clients[0].send("beat")
     assert hub.inbox.get(timeout=5) == (0, {"kind": "beat"})
-    hub.tell("go", to=1)
-    assert lines[1].messages() == [{"kind": "go"}]
-    hub.tell("stop", why="enough")
-    assert [line.messages() for line in lines] == [[{"kind": "stop", "why": "enough"}]] * 2
-    lines[0].close()
+    hub.send("go", to=1)
+    assert clients[1].receive() == [{"kind": "go"}]
+    hub.send("stop", why="enough")
+    assert [client.receive() for client in clients] == [[{"kind": "stop", "why": "enough"}]] * 2
+    clients[0].close()
     assert hub.inbox.get(timeout=5) == (0, {"kind": "gone"})
     hub.close()
     with pytest.raises(EOFError):
-        lines[1].messages()
+        clients[1].receive()
 
 # %% ../../notebooks/library/distributed/02_channel.ipynb #c6af67ca
 def test_a_stranger_is_not_heard(hub):
-    stranger = Line(hub.address, b"another key", 0)
+    stranger = HubClient(hub.address, b"another key", 0)
     stranger.socket.settimeout(5)
-    assert stranger.socket.recv(1) == b""  # hung up
+    assert stranger.socket.recv(1) == b""  # closed by the hub
     with socket.create_connection(hub.address) as talker:
         talker.sendall(b"GET / HTTP/1.1\r\n\r\n")
         talker.settimeout(5)
         while talker.recv(4096):
             pass
-    friend = Line(hub.address, hub.key, 1)
-    friend.tell("beat")
+    friend = HubClient(hub.address, hub.key, 1)
+    friend.send("beat")
     assert hub.inbox.get(timeout=5) == (1, {"kind": "beat"})
     friend.close()
 
@@ -51,5 +51,5 @@ def test_a_stranger_is_not_heard(hub):
 def test_a_stranger_who_only_listens_does_not_keep_others_out(hub):
     with socket.create_connection(hub.address):
         started = time.monotonic()
-        Line(hub.address, hub.key, 0).tell("beat")
+        HubClient(hub.address, hub.key, 0).send("beat")
         assert hub.inbox.get(timeout=5) == (0, {"kind": "beat"}) and time.monotonic() - started < 5

@@ -8,29 +8,19 @@ import pytest
 
 from rgg_shared.distributed.checkpoints import Backup
 from rgg_shared.distributed.failures import NotANumber
-from rgg_shared.distributed.fitting import from_own_place, redirect_callbacks, save_model, watch_fit
-
-# %% ../../notebooks/library/distributed/05_fitting.ipynb #1a926fdd
-def test_workers_of_parameter_servers_begin_at_places_of_their_own():
-    import tensorflow as tf
-
-    tf.random.set_seed(1)
-    data = from_own_place(tf.data.Dataset.range(10_000).repeat(), 10_000)
-    graph = data._as_serialized_graph()  # is what the coordinator sends to its workers
-    sent = lambda: tf.data.experimental.from_variant(tf.raw_ops.DatasetFromGraph(graph_def=graph), data.element_spec)
-    ranges = [[int(n) for n in sent().take(2)] for _ in range(5)]
-    assert len({a for a, _ in ranges}) > 1 and all(b == (a + 1) % 10_000 for a, b in ranges)
+from rgg_shared.distributed.fitting import redirect_callbacks, save_model, watch_fit
 
 # %% ../../notebooks/library/distributed/05_fitting.ipynb #d9806e4c
 def test_only_the_chiefs_callbacks_write_where_they_were_told(tmp_path, monkeypatch):
     import tensorflow as tf
 
-    places = {"TensorBoard": "log_dir", "ModelCheckpoint": "filepath", "CSVLogger": "filename"}
-    make = lambda: [getattr(tf.keras.callbacks, name)(str(tmp_path / "x")) for name in places]
+    paths = {"TensorBoard": "log_dir", "ModelCheckpoint": "filepath", "CSVLogger": "filename"}
     for index, stays in ((0, True), (1, False)):
-        monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": index}}))
-        redirect_callbacks(callbacks := make())
-        found = [getattr(callback, place) for callback, place in zip(callbacks, places.values())]
+        config = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": index}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+        callbacks = [getattr(tf.keras.callbacks, name)(str(tmp_path / "x")) for name in paths]
+        redirect_callbacks(callbacks)
+        found = [getattr(callback, attribute) for callback, attribute in zip(callbacks, paths.values())]
         assert all((path == str(tmp_path / "x")) is stays and path.endswith("/x") for path in found)
 
 # %% ../../notebooks/library/distributed/05_fitting.ipynb #2f057dc2
@@ -88,7 +78,8 @@ def test_an_interrupted_fit_ends_where_an_undisturbed_one_does(made, tmp_path, a
     for got, weight in zip(model.get_weights(), wanted):
         np.testing.assert_allclose(got, weight, rtol=1e-5, atol=1e-7)
     assert len(history.history["loss"]) == 3 and len(whole.history["loss"]) == 3
-    assert history.history["loss"][-1] == pytest.approx(whole.history["loss"][-1], rel=0.3)  # of a part of its steps
+    last = history.history["loss"][-1]  # of a part of its steps
+    assert last == pytest.approx(whole.history["loss"][-1], rel=0.3)
 
 # %% ../../notebooks/library/distributed/05_fitting.ipynb #0d508f13
 def test_fit_is_keras_own_outside(made, tmp_path):
@@ -114,7 +105,7 @@ def test_a_second_fit_goes_on_where_it_was_and_the_first_is_not_repeated(made, t
     assert json.loads((tmp_path / "fit-1" / "latest.json").read_text())["epoch"] == 2
 
 # %% ../../notebooks/library/distributed/05_fitting.ipynb #37b4c152
-def test_a_loss_that_is_no_number_stops_training_and_names_the_step(made, tmp_path):
+def test_a_nan_loss_stops_training_and_names_the_step(made, tmp_path):
     model, data = made(noise=np.nan)
     with pytest.raises(NotANumber, match=r"nan at step \d of epoch 0"), watch_fit(str(tmp_path), every=2):
         model.fit(data, epochs=2, verbose=0)
@@ -123,7 +114,10 @@ def test_a_loss_that_is_no_number_stops_training_and_names_the_step(made, tmp_pa
 def test_early_stopping_keeps_its_patience_over_an_interruption(made, tmp_path):
     import tensorflow as tf
 
-    stopper = lambda: tf.keras.callbacks.EarlyStopping("loss", patience=3, min_delta=1e9, mode="max")  # nothing is good enough
+    def stopper():
+        "Stop after three epochs, because no epoch is good enough."
+        return tf.keras.callbacks.EarlyStopping("loss", patience=3, min_delta=1e9, mode="max")
+
     model, data = made()
     with pytest.raises(Interrupted), watch_fit(str(tmp_path), every=2):
         model.fit(data, epochs=9, verbose=0, callbacks=[stopper(), interrupt(25)])
@@ -138,7 +132,8 @@ def test_only_whole_checkpoints_count_and_old_ones_go(made, tmp_path):
     with watch_fit(str(tmp_path), every=2):
         model.fit(data, epochs=2, verbose=0)
     folder = tmp_path / "fit-0"
-    assert sorted(path.name for path in folder.iterdir()) == ["epoch-1-step-8", "epoch-2-step-0", "latest.json"]
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["epoch-1-step-8", "epoch-2-step-0", "latest.json"]
     (folder / "epoch-9-step-0").mkdir()  # begun, never finished
     assert Backup(model, str(folder)).restore()["name"] == "epoch-2-step-0"
 

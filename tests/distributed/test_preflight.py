@@ -10,8 +10,8 @@ from rgg_shared.distributed.preflight import (
     check_conf,
     check_slot,
     check_slots,
-    pickled,
-    slots,
+    count_slots,
+    pickle_training_function,
 )
 
 # %% ../../notebooks/library/distributed/07_preflight.ipynb #ba552801
@@ -19,16 +19,19 @@ def test_slots_are_counted_and_busy_ones_are_not_free(spark):
     import threading
     import time
 
+    def sleep(_):
+        time.sleep(4)
+
     until = time.monotonic() + 20
-    while slots(spark) != (2, 2) and time.monotonic() < until:  # what earlier tests have left running
+    while count_slots(spark) != (2, 2) and time.monotonic() < until:  # earlier tests may have left tasks running
         time.sleep(0.1)
-    assert slots(spark) == (2, 2)
-    hold = threading.Thread(target=lambda: spark.sparkContext.parallelize([0], 1).foreach(lambda _: __import__("time").sleep(4)))
+    assert count_slots(spark) == (2, 2)
+    hold = threading.Thread(target=lambda: spark.sparkContext.parallelize([0], 1).foreach(sleep))
     hold.start()
-    while slots(spark) == (2, 2):
+    while count_slots(spark) == (2, 2):
         assert hold.is_alive(), "the task that holds a slot was never seen"
         time.sleep(0.02)
-    assert slots(spark) == (2, 1)
+    assert count_slots(spark) == (2, 1)
     assert await_slots(spark, 2, 1, wait=0.1) == 1
     with pytest.raises(UserError, match="num_slots=2, but local.2. offers 2 at a time, of which other tasks hold 1"):
         await_slots(spark, 2, 2, wait=0.1)
@@ -46,7 +49,11 @@ def test_more_slots_than_there_are_is_refused(spark):
     ({"spark.ssl.enabled": "true"}, False, "ignoreSsl"),
     ({}, True, "spark.task.resource.gpu.amount is not set"),
     ({"spark.task.resource.gpu.amount": "0.5"}, True, "is 0.5; a training task needs whole GPUs"),
-    ({"spark.task.resource.gpu.amount": "2", "spark.executor.resource.gpu.amount": "1"}, True, "an executor has only 1"),
+    (
+        {"spark.task.resource.gpu.amount": "2", "spark.executor.resource.gpu.amount": "1"},
+        True,
+        "an executor has only 1",
+    ),
 ])
 def test_a_configuration_that_cannot_train_is_refused_with_a_remedy(conf, use_gpu, says):
     with pytest.raises(UserError, match=says):
@@ -68,14 +75,14 @@ def test_what_does_not_pickle_is_named(spark):
             pass
 
     with pytest.raises(UserError, match="train_fn cannot be sent .* the variable `lock`, a lock"):
-        pickled(train_fn, {})
+        pickle_training_function(train_fn, {})
     with pytest.raises(UserError, match="the argument `session`, a SparkSession"):
-        pickled(lambda session: None, {"session": spark})
-    assert pickled(lambda: 1, {"n": 2})
+        pickle_training_function(lambda session: None, {"session": spark})
+    assert pickle_training_function(lambda: 1, {"n": 2})
 
 # %% ../../notebooks/library/distributed/07_preflight.ipynb #5a2eaf1d
-def test_a_batch_that_cannot_be_dealt_is_refused():
-    with pytest.raises(UserError, match="evenly to 3: take 126 or 129"):
+def test_a_batch_that_cannot_be_divided_is_refused():
+    with pytest.raises(UserError, match="evenly among 3: take 126 or 129"):
         check_batch({"batch_size": 128}, 3)
     check_batch({"batch_size": 128}, 2)
     check_batch({}, 3)
@@ -93,7 +100,8 @@ def test_a_directory_that_cannot_be_is_refused(spark, tmp_path):
 
 
 @pytest.mark.parametrize("change, says", [
-    ({"sees": False}, "node-7 does not see /runs/1"), ({"fault": "Read-only file system"}, "cannot write to /runs/1 .Read-only"),
+    ({"sees": False}, "node-7 does not see /runs/1"),
+    ({"fault": "Read-only file system"}, "cannot write to /runs/1 .Read-only"),
     ({"versions": {"python": "3.11.7", "tensorflow": "2.16.0"}}, "tensorflow 2.16.0 instead of 2.20.0"),
     ({"versions": {"python": "3.11.7", "tensorflow": "none"}}, "tensorflow none instead of 2.20.0"),
 ])

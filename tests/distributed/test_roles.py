@@ -8,7 +8,7 @@ import pytest
 
 from rgg_shared.core.messages import UserError
 from rgg_shared.distributed.roles import (
-    EVENTS,
+    EVENTS_FD,
     RUN_DIR,
     is_chief,
     notify,
@@ -26,6 +26,7 @@ def test_roles_come_from_tf_config(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", json.dumps(config))
     assert (worker_index(), num_workers(), is_chief()) == (1, 2, False)
 
+
 def test_a_coordinator_is_the_chief_and_its_workers_are_not(monkeypatch):
     cluster = {"chief": ["a:1"], "worker": ["b:1"], "ps": ["c:1"]}
     for job, chief in (("chief", True), ("worker", False), ("ps", False)):
@@ -39,13 +40,14 @@ def test_outside_a_run_there_is_no_directory(monkeypatch):
         run_dir()
 
 # %% ../../notebooks/library/distributed/01_roles.ipynb #fdcbfae7
-def test_what_is_told_arrives_in_lines(monkeypatch):
-    monkeypatch.delenv(EVENTS, raising=False)
-    report_facts(step=0)  # goes nowhere, and says nothing
+def test_notifications_arrive_as_lines(monkeypatch):
+    monkeypatch.delenv(EVENTS_FD, raising=False)
+    report_facts(step=0)  # outside a run nothing is sent, and nothing fails
     read, write = os.pipe()
-    monkeypatch.setenv(EVENTS, str(write))
+    monkeypatch.setenv(EVENTS_FD, str(write))
     report_facts(step=1, text="é")
     notify("beat")
     os.close(write)
     with open(read, encoding="utf-8") as lines:
-        assert [json.loads(line) for line in lines] == [{"kind": "report", "step": 1, "text": "é"}, {"kind": "beat"}]
+        got = [json.loads(line) for line in lines]
+    assert got == [{"kind": "report", "step": 1, "text": "é"}, {"kind": "beat"}]

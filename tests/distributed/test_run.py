@@ -15,7 +15,7 @@ import pytest
 from rgg_shared.core.messages import UserError
 from rgg_shared.distributed.attempts import lock_folder
 from rgg_shared.distributed.failures import TrainingError
-from rgg_shared.distributed.roles import EVENTS, num_workers, report_facts, strategy, worker_index
+from rgg_shared.distributed.roles import EVENTS_FD, current_strategy, num_workers, report_facts, worker_index
 from rgg_shared.distributed.run import run_distributed
 from rgg_shared.distributed.workers import AttemptHistory
 
@@ -45,7 +45,7 @@ def fit_parabola():
                 if fails and worker_index() == 1:
                     raise OSError(fails)
 
-        report_facts(replicas=strategy().num_replicas_in_sync)
+        report_facts(replicas=current_strategy().num_replicas_in_sync)
         history = model.fit(data, epochs=epochs, callbacks=[Slow()])
         print("rank", worker_index(), "is done")
         return {"loss": history.history["loss"], "workers": num_workers(), "pid": os.getpid()}
@@ -82,7 +82,7 @@ def test_two_slots_are_two_processes_of_one_cluster_and_the_model_comes_back(spa
 def test_local_mode_is_the_same_in_this_process(run, fit_parabola, tmp_path):
     told = []
     trained = run(fit_parabola, local_mode=True, tell=told.append)
-    assert trained.result["pid"] == os.getpid() and trained.model and EVENTS not in os.environ
+    assert trained.result["pid"] == os.getpid() and trained.model and EVENTS_FD not in os.environ
     assert [t["kind"] for t in told] == ["report", "epoch", "epoch"]
     again = run(fit_parabola, local_mode=True, epochs=3)
     assert again.result["loss"][:2] == trained.result["loss"] and len(again.result["loss"]) == 3

@@ -7,9 +7,11 @@ from pyspark.sql import functions as F
 @pytest.fixture(scope="session")
 def train(spark):
     "Three sessions, the last one two days after the others."
-    rows = [("t1", ["a", "b", "c"], ["view"] * 3), ("t2", ["a", "b"], ["view"] * 2), ("t3", ["a", "c"], ["view"] * 2)]
-    late = F.when(F.col("session_id") == "t3", F.lit("2026-03-09 12:00:00")).otherwise(F.lit("2026-03-07 12:00:00"))
-    return examples_of(spark, rows).withColumn("ended_at", late.cast("timestamp"))
+    sessions = {"t1": ["a", "b", "c"], "t2": ["a", "b"], "t3": ["a", "c"]}
+    rows = [(name, items, ["view"] * len(items)) for name, items in sessions.items()]
+    ended = F.when(F.col("session_id") == "t3", F.lit("2026-03-09 12:00:00"))
+    ended = ended.otherwise(F.lit("2026-03-07 12:00:00"))
+    return examples_of(spark, rows).withColumn("ended_at", ended.cast("timestamp"))
 
 
 @pytest.fixture(scope="session")

@@ -7,31 +7,32 @@ import pytest
 
 from rgg_shared.evaluation.bootstrap import (
     bootstrap_metrics,
-    bootstrap_weights,
-    confidence_intervals,
-    intervals_by_method,
-    paired_difference,
+    compute_intervals,
+    compute_intervals_by_method,
+    compute_paired_difference,
+    draw_bootstrap_weights,
 )
-from rgg_shared.evaluation.metrics import next_item_metrics
+from rgg_shared.evaluation.metrics import compute_next_item_metrics
 
 # %% ../../notebooks/library/evaluation/03_bootstrap.ipynb #451c426d
 def test_a_session_is_drawn_as_often_as_a_poisson_number_says():
-    drawn = bootstrap_weights(np.arange(5000) * 7919, replicates=100)
+    drawn = draw_bootstrap_weights(np.arange(5000) * 7919, replicates=100)
     assert drawn.shape == (5000, 101) and (drawn[:, 0] == 1).all()
     share = np.bincount(drawn[:, 1:].astype(int).ravel(), minlength=5)[:5] / 500_000
     np.testing.assert_allclose(share, [np.exp(-1) / f for f in (1, 1, 2, 6, 24)], atol=0.003)
-    between = np.corrcoef(drawn[:, 1:].T)[np.triu_indices(100, 1)]  # replicates have nothing to do with each other
+    between = np.corrcoef(drawn[:, 1:].T)[np.triu_indices(100, 1)]  # replicates are independent
     assert abs(between).max() < 0.08 and abs(between.mean()) < 0.002
 
 # %% ../../notebooks/library/evaluation/03_bootstrap.ipynb #b71fe3c1
 def test_draws_depend_on_the_session_alone():
-    drawn = bootstrap_weights(np.array([5, 9, 7]), replicates=50)
-    assert (bootstrap_weights(np.array([7]), replicates=80)[0, :51] == drawn[2]).all() and (drawn[0] != drawn[1]).any()
+    drawn = draw_bootstrap_weights(np.array([5, 9, 7]), replicates=50)
+    alone = draw_bootstrap_weights(np.array([7]), replicates=80)
+    assert (alone[0, :51] == drawn[2]).all() and (drawn[0] != drawn[1]).any()
 
 # %% ../../notebooks/library/evaluation/03_bootstrap.ipynb #4d65e842
 @pytest.fixture(scope="module")
 def sessions():
-    "400 sessions of one to nine positions, some of them easy throughout, ranked by two methods that are alike."
+    "400 sessions of one to nine positions, some of them easy throughout, ranked by two similar methods."
     random = np.random.default_rng(4)
     rows = []
     for n in range(400):
@@ -43,66 +44,73 @@ def sessions():
 
 
 @pytest.fixture(scope="module")
-def drawn(spark, sessions):
+def replicates(spark, sessions):
     "1,000 replicates of both methods."
     rows = sessions.melt(["session_id", "at"], var_name="method", value_name="rank")
-    return bootstrap_metrics(spark.createDataFrame(rows).repartition(3), number=1000)
+    return bootstrap_metrics(spark.createDataFrame(rows).repartition(3), replicates=1000)
 
 
-def by_numpy(sessions, column, size=4000):
+def resample_with_numpy(sessions, column, size=4000):
     "Recall@20 in replicates by the textbook: as many sessions as there are, drawn with repetition."
-    sums = sessions.assign(hit=sessions[column] <= 20).groupby("session_id").agg(hit=("hit", "sum"), positions=("hit", "size"))
+    hits = sessions.assign(hit=sessions[column] <= 20).groupby("session_id")
+    sums = hits.agg(hit=("hit", "sum"), positions=("hit", "size"))
     times = np.random.default_rng(1).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size)
     return (times @ sums["hit"].to_numpy()) / (times @ sums["positions"].to_numpy())
 
 # %% ../../notebooks/library/evaluation/03_bootstrap.ipynb #54f20c62
-def test_replicate_0_is_what_is_measured(spark, sessions, drawn):
-    whole = next_item_metrics(spark.createDataFrame(sessions[["good"]].rename(columns={"good": "rank"})))
-    assert drawn.loc["good", 0].to_dict() == pytest.approx(whole)
+def test_replicate_0_is_the_sample_itself(spark, sessions, replicates):
+    ranks = sessions[["good"]].rename(columns={"good": "rank"})
+    whole = compute_next_item_metrics(spark.createDataFrame(ranks))
+    assert replicates.loc["good", 0].to_dict() == pytest.approx(whole)
 
 # %% ../../notebooks/library/evaluation/03_bootstrap.ipynb #7b1e10b3
-def test_intervals_are_those_of_numpys_bootstrap_of_sessions(sessions, drawn):
-    got = confidence_intervals(drawn).loc["good"]
-    low, high = np.quantile(by_numpy(sessions, "good"), [0.025, 0.975])
+def test_intervals_are_those_of_numpys_bootstrap_of_sessions(sessions, replicates):
+    got = compute_intervals(replicates).loc["good"]
+    low, high = np.quantile(resample_with_numpy(sessions, "good"), [0.025, 0.975])
     assert got["recall_20"] == pytest.approx((sessions["good"] <= 20).mean())
-    assert [got["recall_20_low"], got["recall_20_high"]] == pytest.approx([low, high], abs=0.1 * (high - low))
+    ends = [got["recall_20_low"], got["recall_20_high"]]
+    assert ends == pytest.approx([low, high], abs=0.1 * (high - low))
 
 # %% ../../notebooks/library/evaluation/03_bootstrap.ipynb #6bf59ca0
-def test_positions_of_one_session_are_drawn_together(sessions, drawn):
+def test_positions_of_one_session_are_drawn_together(sessions, replicates):
     n, share = len(sessions), (sessions["good"] <= 20).mean()
-    as_if_apart = 2 * 1.96 * np.sqrt(share * (1 - share) / n)
-    got = confidence_intervals(drawn).loc["good"]
-    assert got["recall_20_high"] - got["recall_20_low"] > 1.3 * as_if_apart
+    width_of_independent_positions = 2 * 1.96 * np.sqrt(share * (1 - share) / n)
+    got = compute_intervals(replicates).loc["good"]
+    assert got["recall_20_high"] - got["recall_20_low"] > 1.3 * width_of_independent_positions
 
 # %% ../../notebooks/library/evaluation/03_bootstrap.ipynb #1ba2130e
 def test_intervals_do_not_depend_on_the_partitions(spark, sessions):
     rows = spark.createDataFrame(sessions.rename(columns={"good": "rank"}).assign(method="good"))
-    one, many = (confidence_intervals(bootstrap_metrics(rows.repartition(n), number=50)) for n in (1, 4))
+    one, many = (compute_intervals(bootstrap_metrics(rows.repartition(n), replicates=50)) for n in (1, 4))
     pd.testing.assert_frame_equal(one, many)
 
 # %% ../../notebooks/library/evaluation/03_bootstrap.ipynb #a762f730
 def test_a_group_of_one_session_has_an_interval_of_its_one_value(spark):
-    rows = spark.createDataFrame([("m", "s", 1), ("m", "s", 30)], "method string, session_id string, rank int")
-    got = confidence_intervals(bootstrap_metrics(rows, number=50)).loc["m"]
-    assert got["positions"] == 2 and got[["recall_20", "recall_20_low", "recall_20_high"]].tolist() == [0.5] * 3
+    schema = "method string, session_id string, rank int"
+    rows = spark.createDataFrame([("m", "s", 1), ("m", "s", 30)], schema)
+    got = compute_intervals(bootstrap_metrics(rows, replicates=50)).loc["m"]
+    assert got["positions"] == 2
+    assert got[["recall_20", "recall_20_low", "recall_20_high"]].tolist() == [0.5] * 3
 
 # %% ../../notebooks/library/evaluation/03_bootstrap.ipynb #04886681
 def test_methods_without_a_position_have_metrics_of_zero(spark):
     nothing = spark.createDataFrame([], "method string, session_id string, rank int")
-    got = intervals_by_method(bootstrap_metrics(nothing, number=50), ["gru", "markov"])
-    assert list(got) == ["gru", "markov"] and set(got["gru"].values()) == {0.0} and "recall_20_low" in got["markov"]
+    got = compute_intervals_by_method(bootstrap_metrics(nothing, replicates=50), ["gru", "markov"])
+    assert list(got) == ["gru", "markov"] and set(got["gru"].values()) == {0.0}
+    assert "recall_20_low" in got["markov"]
 
 # %% ../../notebooks/library/evaluation/03_bootstrap.ipynb #0b941870
-def test_the_difference_is_that_of_numpys_bootstrap_on_the_same_sessions(sessions, drawn):
-    between = by_numpy(sessions, "good") - by_numpy(sessions, "other")  # the same seed, so the same sessions
-    low, high = np.quantile(between, [0.025, 0.975])
-    got = paired_difference(drawn, "good", "other")
-    assert got[0] == pytest.approx((sessions["good"] <= 20).mean() - (sessions["other"] <= 20).mean())
+def test_the_difference_is_that_of_numpys_bootstrap_on_the_same_sessions(sessions, replicates):
+    good, other = (resample_with_numpy(sessions, column) for column in ("good", "other"))  # of the same seed
+    low, high = np.quantile(good - other, [0.025, 0.975])
+    got = compute_paired_difference(replicates, "good", "other")
+    measured = (sessions["good"] <= 20).mean() - (sessions["other"] <= 20).mean()
+    assert got[0] == pytest.approx(measured)
     assert got[1:] == pytest.approx((low, high), abs=0.1 * (high - low))
 
 # %% ../../notebooks/library/evaluation/03_bootstrap.ipynb #c953d45f
-def test_a_difference_is_surer_than_what_it_is_of(drawn):
-    _, low, high = paired_difference(drawn, "good", "other")
-    one = confidence_intervals(drawn).loc["good"]
+def test_a_difference_has_a_narrower_interval_than_either_metric(replicates):
+    _, low, high = compute_paired_difference(replicates, "good", "other")
+    one = compute_intervals(replicates).loc["good"]
     assert high - low < 0.5 * (one["recall_20_high"] - one["recall_20_low"])
-    assert paired_difference(drawn, "good", "good") == (0, 0, 0)
+    assert compute_paired_difference(replicates, "good", "good") == (0, 0, 0)

@@ -12,11 +12,11 @@ from rgg_shared.core.messages import UserError
 from rgg_shared.evaluation.drift import (
     DRIFT_THRESHOLD,
     MAX_BINS,
+    compute_psi,
     count_bins,
     measure_drift,
-    new_item_shares,
+    measure_item_shares,
     plot_drift,
-    psi,
     write_monitoring,
 )
 
@@ -24,88 +24,119 @@ from rgg_shared.evaluation.drift import (
 NOON = datetime(2026, 3, 10, 12)
 
 
-def seen(spark, **bins):
+def observe(spark, **bins):
     "Observations of the measure `m`, a bin a keyword."
-    return spark.createDataFrame([("m", name) for name, n in bins.items() for _ in range(n)], "measure string, bin string")
+    rows = [("m", name) for name, n in bins.items() for _ in range(n)]
+    return spark.createDataFrame(rows, "measure string, bin string")
 
 
 def index(then, now):
     "The index by measure."
-    return {r.measure: r.value for r in psi(count_bins(then, now)).collect()}
+    return {r.measure: r.value for r in compute_psi(count_bins(then, now)).collect()}
 
 # %% ../../notebooks/library/evaluation/06_drift.ipynb #8189491f
-def test_equal_distributions_give_0_however_many_there_are(spark):
-    assert index(seen(spark, a=10, b=30), seen(spark, a=1, b=3)) == {"m": 0.0}
+def test_equal_distributions_give_0_whatever_their_sizes(spark):
+    assert index(observe(spark, a=10, b=30), observe(spark, a=1, b=3)) == {"m": 0.0}
 
 
 def test_the_index_is_the_one_computed_by_hand(spark):
     wanted = (0.2 - 0.5) * math.log(0.2 / 0.5) + (0.8 - 0.5) * math.log(0.8 / 0.5)  # 0.4159
-    assert index(seen(spark, a=50, b=50), seen(spark, a=20, b=80))["m"] == pytest.approx(wanted)
-    assert index(seen(spark, a=20, b=80), seen(spark, a=50, b=50))["m"] == pytest.approx(wanted), "it is symmetric"
+    even, skewed = observe(spark, a=50, b=50), observe(spark, a=20, b=80)
+    assert index(even, skewed)["m"] == pytest.approx(wanted)
+    assert index(skewed, even)["m"] == pytest.approx(wanted), "it is symmetric"
 
 
 def test_a_bin_that_has_vanished_or_is_new_counts_as_one_in_ten_thousand(spark):
     wanted = (1e-4 - 0.5) * math.log(1e-4 / 0.5) + 0.5 * math.log(1 / 0.5)
-    assert index(seen(spark, a=5, b=5), seen(spark, a=9))["m"] == pytest.approx(wanted)
-    assert index(seen(spark, a=9), seen(spark, a=5, b=5))["m"] == pytest.approx(wanted)
+    both, one = observe(spark, a=5, b=5), observe(spark, a=9)
+    assert index(both, one)["m"] == pytest.approx(wanted)
+    assert index(one, both)["m"] == pytest.approx(wanted)
 
 
 def test_a_measure_of_one_period_only_has_no_index(spark):
-    assert index(seen(spark, a=5).withColumn("measure", F.lit("device")), seen(spark, a=5)) == {}
+    device = observe(spark, a=5).withColumn("measure", F.lit("device"))
+    assert index(device, observe(spark, a=5)) == {}
 
 
 def test_rare_values_share_a_bin(spark):
     many = {f"v{n:02}": 3 for n in range(MAX_BINS)} | {f"w{n:02}": 1 for n in range(30)}
-    found = {r.bin: r.then for r in count_bins(seen(spark, **many), seen(spark, x=2)).collect()}
+    found = {r.bin: r.then for r in count_bins(observe(spark, **many), observe(spark, x=2)).collect()}
     assert len(found) == MAX_BINS + 1 and found["others"] == 30
 
 # %% ../../notebooks/library/evaluation/06_drift.ipynb #e70f2aff
 def examples(spark, n, **more):
     "Sessions in two shops, half of them with a purchase."
-    rows = [(["a", "b", "c"][: 2 + k % 2], ["view", "purchase" if k % 2 else "view", "view"][: 2 + k % 2], 9 + k % 4, ("fr", "es")[k % 2]) for k in range(n)]
-    found = spark.createDataFrame(rows, "item_ids array<string>, event_types array<string>, hour int, shop string")
-    return found.withColumn("session_id", F.monotonically_increasing_id()).withColumns({k: F.lit(v) for k, v in more.items()})
+    items, rows = ["a", "b", "c"], []
+    for k in range(n):
+        types = ["view", "purchase" if k % 2 else "view", "view"]
+        length = 2 + k % 2
+        rows.append((items[:length], types[:length], 9 + k % 4, ("fr", "es")[k % 2]))
+    schema = "item_ids array<string>, event_types array<string>, hour int, shop string"
+    found = spark.createDataFrame(rows, schema).withColumn("session_id", F.monotonically_increasing_id())
+    return found.withColumns({name: F.lit(value) for name, value in more.items()})
 
 
 def things(spark):
-    return spark.createDataFrame([("a", "shoes"), ("b", "shoes"), ("c", "coats"), ("d", "hats")], "item_id string, category string")
+    rows = [("a", "shoes"), ("b", "shoes"), ("c", "coats"), ("d", "hats")]
+    return spark.createDataFrame(rows, "item_id string, category string")
 
 # %% ../../notebooks/library/evaluation/06_drift.ipynb #c2f9652f
-def test_a_shifted_day_is_found_and_a_like_one_is_not(spark):
-    train, words = examples(spark, 400), things(spark).where("item_id < 'd'").select("item_id")
-    measure = lambda day: {r.measure: r.value for r in measure_drift(train, train, day, things(spark), words).collect()}
-    like = measure(examples(spark, 40))
-    assert set(like) == {"session length", "hour of day", "shop", "event type", "category", "known items"}
-    assert max(like.values()) < 1e-9
-    shifted = measure(examples(spark, 40, shop="it", hour=23))
-    assert {name for name, value in shifted.items() if value > DRIFT_THRESHOLD} == {"shop", "hour of day"}
-    new = measure(examples(spark, 40).withColumn("item_ids", F.transform("item_ids", lambda x: F.lit("d"))))
-    assert {name for name, value in new.items() if value > DRIFT_THRESHOLD} == {"category", "known items"}
+def test_a_shifted_day_is_found_and_an_unchanged_one_is_not(spark):
+    train, vocabulary = examples(spark, 400), things(spark).where("item_id < 'd'").select("item_id")
+
+    def measure(day):
+        found = measure_drift(train, train, day, things(spark), vocabulary)
+        return {r.measure: r.value for r in found.collect()}
+
+    def drifted(day):
+        return {name for name, value in measure(day).items() if value > DRIFT_THRESHOLD}
+
+    unchanged = measure(examples(spark, 40))
+    measures = {"session length", "hour of day", "shop", "event type", "category", "known items"}
+    assert set(unchanged) == measures
+    assert max(unchanged.values()) < 1e-9
+    assert drifted(examples(spark, 40, shop="it", hour=23)) == {"shop", "hour of day"}
+    new = examples(spark, 40).withColumn("item_ids", F.transform("item_ids", lambda x: F.lit("d")))
+    assert drifted(new) == {"category", "known items"}
 
 
 def test_shares_of_new_views_and_of_the_items_that_are_recommended(spark):
-    day, words = examples(spark, 4), things(spark).where("item_id = 'a'")
+    day, vocabulary = examples(spark, 4), things(spark).where("item_id = 'a'")
     lists = spark.createDataFrame([("a",), ("a",), ("c",), ("gone",)], "item_id string")
-    found = new_item_shares(day, things(spark), words, lists, NOON, NOON)
-    assert found == {"views of new items": pytest.approx(4 / 8), "items on sale that are recommended": pytest.approx(2 / 4)}
-    assert list(new_item_shares(day, things(spark), words, None, NOON, NOON)) == ["views of new items"]
+    found = measure_item_shares(day, things(spark), vocabulary, lists, NOON, NOON)
+    assert found == {
+        "views of new items": pytest.approx(4 / 8),
+        "items on sale that are recommended": pytest.approx(2 / 4),
+    }
+    without_lists = measure_item_shares(day, things(spark), vocabulary, None, NOON, NOON)
+    assert list(without_lists) == ["views of new items"]
 
 # %% ../../notebooks/library/evaluation/06_drift.ipynb #80f78734
+def drift_of_two_measures(spark):
+    return spark.createDataFrame([("shop", 0.3), ("hour", 0.1)], "measure string, value double")
+
+
 def test_a_rerun_replaces_its_day_and_another_day_is_added(spark, tmp_path):
-    lake, found = Lake(str(tmp_path / "lake"), spark), spark.createDataFrame([("shop", 0.3), ("hour", 0.1)], "measure string, value double")
-    write = lambda until: write_monitoring(lake, found, {"views of new items": 0.4}, 0.2, until - timedelta(days=1), until)
+    lake, found = Lake(str(tmp_path / "lake"), spark), drift_of_two_measures(spark)
+
+    def write(until):
+        since = until - timedelta(days=1)
+        return write_monitoring(lake, found, {"views of new items": 0.4}, 0.2, since, until)
+
     rows = write(NOON)
-    assert rows.measure.tolist() == ["shop", "hour", "views of new items"] and rows.drifted.tolist() == [True, False, False]
+    assert rows.measure.tolist() == ["shop", "hour", "views of new items"]
+    assert rows.drifted.tolist() == [True, False, False]
     assert rows.period[0] == "2026-03-09 12:00 to 2026-03-10 12:00" and math.isnan(rows.threshold[2])
     write(NOON + timedelta(hours=1))
     assert lake.read("monitoring").count() == 3
     assert len(write(NOON + timedelta(days=1))) == 3 and lake.read("monitoring").count() == 6
-    assert {r.day for r in lake.read("monitoring").select("day").collect()} == {date(2026, 3, 10), date(2026, 3, 11)}
+    days = {r.day for r in lake.read("monitoring").select("day").collect()}
+    assert days == {date(2026, 3, 10), date(2026, 3, 11)}
     with pytest.raises(UserError, match="greater than 0"):
         write_monitoring(lake, found, {}, 0.0, NOON, NOON)
 
 
-def test_the_picture_says_how_many_are_beyond(spark, tmp_path):
-    lake, found = Lake(str(tmp_path / "lake"), spark), spark.createDataFrame([("shop", 0.3), ("hour", 0.1)], "measure string, value double")
-    figure = plot_drift(write_monitoring(lake, found, {}, 0.2, NOON, NOON), 0.2)
-    assert figure.axes[0].get_title() == "1 of 2 measures are beyond 0.2"
+def test_the_title_says_how_many_measures_have_drifted(spark, tmp_path):
+    lake = Lake(str(tmp_path / "lake"), spark)
+    figure = plot_drift(write_monitoring(lake, drift_of_two_measures(spark), {}, 0.2, NOON, NOON), 0.2)
+    assert figure.axes[0].get_title(loc="left") == "PSI above 0.2 for 1 of 2 measures"

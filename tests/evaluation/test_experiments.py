@@ -6,54 +6,69 @@ import pytest
 
 from rgg_shared.core.messages import UserError
 from rgg_shared.data.shop import ShopConfig
-from rgg_shared.evaluation.experiments import ab_test, click_share, lift, live_visits, plot_lift
+from rgg_shared.evaluation.experiments import (
+    compute_click_probability,
+    compute_lift,
+    plot_lift,
+    run_ab_test,
+    simulate_visits,
+)
 
 # %% ../../notebooks/library/evaluation/07_experiments.ipynb #958ab247
 @pytest.fixture(scope="module")
 def visits():
-    return live_visits(ShopConfig(items_per_day=20), 5, 300)
+    return simulate_visits(ShopConfig(items_per_day=20), 5, 300)
 
 
 def test_lists_of_what_visitors_want_are_clicked_and_empty_ones_are_not(visits):
-    ids = visits.items.item_id
-    best, worst = ([ids[order].tolist() for order in np.argsort(sign * visits.worth, axis=1)[:, :5]] for sign in (-1, 1))
-    wanted, unwanted = click_share(visits, best, 5), click_share(visits, worst, 5)
+    ids, weights = visits.items.item_id, visits.choice_weights
+    best = [ids[order].tolist() for order in np.argsort(-weights, axis=1)[:, :5]]
+    worst = [ids[order].tolist() for order in np.argsort(weights, axis=1)[:, :5]]
+    wanted, unwanted = compute_click_probability(visits, best, 5), compute_click_probability(visits, worst, 5)
     assert (wanted > unwanted).all() and wanted.mean() > 0.2 and wanted.max() < 0.5
-    assert not click_share(visits, [[]] * 300).any() and not click_share(visits, [["gone"]] * 300).any()
-    everything = click_share(visits, [ids] * 300, 1000)
+    assert not compute_click_probability(visits, [[]] * 300).any()
+    assert not compute_click_probability(visits, [["gone"]] * 300).any()
+    everything = compute_click_probability(visits, [ids] * 300, 1000)
     np.testing.assert_allclose(everything, 0.5)
 
 
 def test_new_members_have_no_history_and_have_looked_at_one_to_three_items(visits):
-    frame = visits.frame
+    frame, shop = visits.frame, ShopConfig(items_per_day=20)
     assert frame.session_id.is_unique and len(frame) == 300 and set(frame.item_ids.map(len)) == {1, 2, 3}
     assert (frame.item_ids.map(len) == frame.event_types.map(len)).all()
-    again = live_visits(ShopConfig(items_per_day=20), 5, 300)
-    assert again.frame.equals(frame) and not live_visits(ShopConfig(items_per_day=20), 6, 300).frame.equals(frame)
-    known = live_visits(ShopConfig(items_per_day=20), 5, 300, new_members=False).frame
+    assert simulate_visits(shop, 5, 300).frame.equals(frame)
+    assert not simulate_visits(shop, 6, 300).frame.equals(frame)
+    known = simulate_visits(shop, 5, 300, new_members=False).frame
     assert not set(known.session_id) & set(frame.session_id)
 
 # %% ../../notebooks/library/evaluation/07_experiments.ipynb #5c20c8c7
 def test_the_interval_holds_the_truth_as_often_as_it_says():
     random, held, n, control, arm = np.random.default_rng(3), 0, 2000, 0.10, 0.14
     for _ in range(500):
-        _, low, high = lift(random.binomial(n, arm), n, random.binomial(n, control), n)
+        _, low, high = compute_lift(random.binomial(n, arm), n, random.binomial(n, control), n)
         held += low <= arm / control - 1 <= high
     assert 0.92 < held / 500 < 0.98
-    assert lift(60, 1000, 40, 1000)[0] == pytest.approx(0.5) and lift(40, 1000, 40, 1000)[1] < 0
+    assert compute_lift(60, 1000, 40, 1000)[0] == pytest.approx(0.5)
+    assert compute_lift(40, 1000, 40, 1000)[1] < 0
     with pytest.raises(UserError, match="without a click"):
-        lift(0, 100, 3, 100)
+        compute_lift(0, 100, 3, 100)
 
 # %% ../../notebooks/library/evaluation/07_experiments.ipynb #cc0a7979
 def test_the_better_policy_wins_and_the_same_one_does_not(visits):
     ids = visits.items.item_id
-    worth = dict(zip(visits.frame.session_id, visits.worth))
-    knows = lambda frame: [ids[np.argsort(-worth[s])[:10]].tolist() for s in frame.session_id]
-    blind = lambda frame: [ids[30:40].tolist()] * len(frame)
-    found = ab_test(visits, {"blind": blind, "knows": knows, "blind too": blind})
+    weights = dict(zip(visits.frame.session_id, visits.choice_weights))
+
+    def knows(frame):
+        return [ids[np.argsort(-weights[session])[:10]].tolist() for session in frame.session_id]
+
+    def blind(frame):
+        return [ids[30:40].tolist()] * len(frame)
+
+    found = run_ab_test(visits, {"blind": blind, "knows": knows, "blind too": blind})
     assert found.lists.sum() == 300 and (found.ctr == found.clicks / found.lists).all()
-    assert found.loc["knows", "lift"] > 0.3 and found.loc["knows", "low"] < found.loc["knows", "lift"] < found.loc["knows", "high"]
-    assert found.loc["blind too", "low"] < 0 < found.loc["blind too", "high"] and np.isnan(found.loc["blind", "lift"])
-    assert "knows" in plot_lift(found).axes[0].get_title()
+    better, same = found.loc["knows"], found.loc["blind too"]
+    assert better["lift"] > 0.3 and better["low"] < better["lift"] < better["high"]
+    assert same["low"] < 0 < same["high"] and np.isnan(found.loc["blind", "lift"])
+    assert plot_lift(found).axes[0].get_title(loc="left").endswith("click-through rate for knows")
     with pytest.raises(UserError, match="needs a control"):
-        ab_test(visits, {"one": blind})
+        run_ab_test(visits, {"one": blind})

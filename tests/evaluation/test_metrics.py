@@ -11,48 +11,51 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from rgg_shared.data.examples import split_times, with_split
 from rgg_shared.evaluation.metrics import (
+    build_next_item_pairs,
+    compute_intent_metrics,
+    compute_list_metrics,
+    compute_next_item_metrics,
     cut_sessions,
-    intent_metrics,
-    list_metrics,
-    next_item_metrics,
-    next_item_pairs,
 )
-from rgg_shared.evaluation.ranks import model_intent
+from rgg_shared.evaluation.ranks import evaluate_intent
 
 # %% ../../notebooks/library/evaluation/01_metrics.ipynb #6aa1bb8f
 def test_metrics_of_hand_computed_ranks(spark):
-    got = next_item_metrics(spark.createDataFrame([(1,), (6,), (20,), (21,)], "rank int"))
+    got = compute_next_item_metrics(spark.createDataFrame([(1,), (6,), (20,), (21,)], "rank int"))
     assert got["positions"] == 4
     assert (got["recall_5"], got["recall_10"], got["recall_20"]) == (0.25, 0.5, 0.75)
     assert got["mrr_20"] == pytest.approx((1 + 1 / 6 + 1 / 20) / 4) and got["mrr_5"] == 0.25
     assert got["ndcg_10"] == pytest.approx((1 + 1 / math.log2(7)) / 4)
 
 # %% ../../notebooks/library/evaluation/01_metrics.ipynb #48bd717e
-def test_metrics_of_nothing_are_zero(spark):
-    got = next_item_metrics(spark.createDataFrame([], "rank int"))
+def test_metrics_without_a_position_are_zero(spark):
+    got = compute_next_item_metrics(spark.createDataFrame([], "rank int"))
     assert set(got.values()) == {0.0}
-
-# %% ../../notebooks/library/evaluation/01_metrics.ipynb #f072a6f1
-#| test
-#| test
-#| test
 
 # %% ../../notebooks/library/evaluation/01_metrics.ipynb #d33e3ded
 @pytest.fixture(scope="module")
 def found(spark, vocabulary):
     "The pairs of four sessions, by session."
-    sessions = {"bought": ["a", "b", "b", "c"], "unknown": ["a", "new", "b", "new"], "single": ["a"], "one known": ["new", "a", "new"]}
+    sessions = {
+        "bought": ["a", "b", "b", "c"],
+        "unknown": ["a", "new", "b", "new"],
+        "single": ["a"],
+        "one known": ["new", "a", "new"],
+    }
     types = {"bought": ["view", "view", "purchase", "view"]}
     rows = [(name, items, types.get(name, ["view"] * len(items))) for name, items in sessions.items()]
-    pairs = next_item_pairs(examples_of(spark, rows), vocabulary).collect()
-    return {name: sorted((r["at"], r.item_id, r.target) for r in pairs if r.session_id == name) for name in sessions}
+    pairs = build_next_item_pairs(examples_of(spark, rows), vocabulary).collect()
+    found = {name: [] for name in sessions}
+    for r in pairs:
+        found[r.session_id].append((r["at"], r.item_id, r.target))
+    return {name: sorted(own) for name, own in found.items()}
 
 
 def test_the_target_is_the_next_item_if_it_is_viewed(found):
     assert found["bought"] == [(1, "a", "b"), (3, "b", "c")]
 
 
-def test_unknown_items_are_taken_out_as_inputs_and_as_targets(found):
+def test_unknown_items_are_removed_as_inputs_and_as_targets(found):
     assert found["unknown"] == [(2, "a", "b")]
 
 
@@ -61,62 +64,80 @@ def test_a_session_with_one_known_event_has_no_position(found):
 
 # %% ../../notebooks/library/evaluation/01_metrics.ipynb #ffcbf08d
 def test_the_sessions_that_end_last_are_held_out_whole(spark):
-    ends = {"early": "2026-03-09 23:59", "at the instant": "2026-03-10 00:00", "across": "2026-03-10 00:01", "newest": "2026-03-11 00:00"}
-    sessions = spark.createDataFrame(list(ends.items()), "session_id string, ended_at string").withColumn("ended_at", F.to_timestamp("ended_at"))
+    ends = {
+        "early": "2026-03-09 23:59",
+        "at the instant": "2026-03-10 00:00",
+        "across": "2026-03-10 00:01",
+        "newest": "2026-03-11 00:00",
+    }
+    sessions = spark.createDataFrame(list(ends.items()), "session_id string, ended_at string")
+    sessions = sessions.withColumn("ended_at", F.to_timestamp("ended_at"))
     split = split_times(sessions, valid_days=0, test_days=1)
     got = {r.session_id: r.split for r in with_split(sessions, split).collect()}
     assert got == {"early": "train", "at the instant": "train", "across": "test", "newest": "test"}
 
 # %% ../../notebooks/library/evaluation/01_metrics.ipynb #01c06d73
 def test_coverage_and_novelty_of_hand_computed_lists(spark):
-    items = [("a", 7, True), ("b", 3, True), ("c", 1, True), ("d", 0, True), ("old", 11, False)]  # 22 views, and one more each
+    # 22 views, and one more for each item
+    items = [("a", 7, True), ("b", 3, True), ("c", 1, True), ("d", 0, True), ("old", 11, False)]
     catalogue = spark.createDataFrame(items, "item_id string, count long, on_sale boolean")
     lists = [(["a", "b"],), (["a", "d"],), ([],)]
-    got = list_metrics(spark.createDataFrame(lists, "recommended array<string>"), catalogue)
+    got = compute_list_metrics(spark.createDataFrame(lists, "recommended array<string>"), catalogue)
     assert got["coverage_5"] == got["coverage_20"] == 3 / 4
     bits = [math.log2(27 / 8)] * 2 + [math.log2(27 / 4), math.log2(27 / 1)]
     assert got["novelty_20"] == pytest.approx(sum(bits) / 4)
-    cut = list_metrics(spark.createDataFrame([(["a"] * 5 + ["b"],)], "recommended array<string>"), catalogue)
-    assert (cut["coverage_5"], cut["coverage_10"]) == (1 / 4, 2 / 4) and cut["novelty_5"] == pytest.approx(bits[0])
+    cut = spark.createDataFrame([(["a"] * 5 + ["b"],)], "recommended array<string>")
+    got = compute_list_metrics(cut, catalogue)
+    assert (got["coverage_5"], got["coverage_10"]) == (1 / 4, 2 / 4)
+    assert got["novelty_5"] == pytest.approx(bits[0])
 
 # %% ../../notebooks/library/evaluation/01_metrics.ipynb #a7df7280
 def test_a_session_is_cut_once_before_its_end(spark):
-    rows = [(f"s{n}", [f"i{k}" for k in range(2 + n % 4)], ["view"] * (1 + n % 4) + ["purchase"]) for n in range(200)]
-    found = cut_sessions(spark.createDataFrame(rows, "session_id string, item_ids array<string>, event_types array<string>")).collect()
+    rows = []
+    for n in range(200):
+        views = 1 + n % 4
+        rows.append((f"s{n}", [f"i{k}" for k in range(views + 1)], ["view"] * views + ["purchase"]))
+    found = cut_sessions(examples_of(spark, rows)).collect()
     kept = {row.session_id: len(row.item_ids) for row in found}
     assert len(kept) == 200 and all(1 <= kept[f"s{n}"] <= 1 + n % 4 for n in range(200))
     assert {kept[f"s{n}"] for n in range(3, 200, 4)} == {1, 2, 3, 4}
-    assert all(row.bought == 1 and set(row.event_types) == {"view"} and len(row.event_types) == len(row.item_ids) for row in found)
+    for row in found:
+        assert row.bought == 1 and set(row.event_types) == {"view"}
+        assert len(row.event_types) == len(row.item_ids)
 
 # %% ../../notebooks/library/evaluation/01_metrics.ipynb #1801e36c
-def asked(spark, intents, bought):
-    return spark.createDataFrame(list(zip(map(float, intents), map(float, bought))), "intent double, bought double")
+def predictions_of(spark, intents, bought):
+    rows = list(zip(map(float, intents), map(float, bought)))
+    return spark.createDataFrame(rows, "intent double, bought double")
 
 
 def test_the_metrics_are_scikit_learns(spark):
     random = np.random.default_rng(1)
     p = random.random(2000)
     bought = random.random(2000) < p**2
-    found = intent_metrics(asked(spark, p, bought))
+    found = compute_intent_metrics(predictions_of(spark, p, bought))
     np.testing.assert_allclose(found["intent_auc"], roc_auc_score(bought, p), atol=1e-3)
     np.testing.assert_allclose(found["intent_log_loss"], log_loss(bought, p), rtol=1e-6)
     parts = np.array_split(np.argsort(p), 10)
     gap = sum(abs((p[part] - bought[part]).sum()) for part in parts) / 2000
     np.testing.assert_allclose(found["intent_calibration_error"], gap, atol=0.005)
-    assert gap > 0.1 > intent_metrics(asked(spark, p**2, bought))["intent_calibration_error"]
+    calibrated = compute_intent_metrics(predictions_of(spark, p**2, bought))
+    assert gap > 0.1 > calibrated["intent_calibration_error"]
 
 
-def test_one_intent_for_all_tells_nothing_apart_but_may_be_calibrated(spark):
-    found = intent_metrics(asked(spark, [0.25] * 8, [1, 0, 0, 0] * 2))
+def test_one_intent_for_all_orders_nothing_but_may_be_calibrated(spark):
+    found = compute_intent_metrics(predictions_of(spark, [0.25] * 8, [1, 0, 0, 0] * 2))
     assert found["intent_auc"] == 0.5 and found["intent_calibration_error"] == 0
 
 
 def test_without_purchases_there_is_nothing_to_measure(spark):
-    assert intent_metrics(asked(spark, [0.1, 0.2], [0, 0])) == {}
+    assert compute_intent_metrics(predictions_of(spark, [0.1, 0.2], [0, 0])) == {}
 
 
-def test_a_saved_model_is_asked_in_spark(spark, small_model):
-    rows = [(f"s{n}", ["item-1", f"item-{1 + n % 7}", "item-3"], ["view", "view", ["view", "purchase"][n % 2]]) for n in range(40)]
-    examples = spark.createDataFrame(rows, "session_id string, item_ids array<string>, event_types array<string>")
-    found = model_intent(examples, small_model)
+def test_a_saved_models_intent_is_evaluated_in_spark(spark, small_model):
+    rows = [
+        (f"s{n}", ["item-1", f"item-{1 + n % 7}", "item-3"], ["view", "view", ["view", "purchase"][n % 2]])
+        for n in range(40)
+    ]
+    found = evaluate_intent(examples_of(spark, rows), small_model)
     assert 0 <= found["intent_auc"] <= 1 and 0 <= found["intent_calibration_error"] <= 1

@@ -4,14 +4,14 @@
 import pandas as pd
 from helpers import examples_of
 
-from rgg_shared.evaluation.metrics import next_item_pairs
+from rgg_shared.evaluation.metrics import build_next_item_pairs
 from rgg_shared.evaluation.ranks import (
     align_to_positions,
-    baseline_ranks,
-    markov_ranks,
-    model_ranks,
-    popularity_ranks,
-    recent_counts,
+    count_recent_views,
+    rank_by_baselines,
+    rank_by_markov_chain,
+    rank_by_model,
+    rank_by_popularity,
     score_sessions,
     stack_methods,
 )
@@ -19,75 +19,107 @@ from rgg_shared.models.predictor import load_predictor
 
 # %% ../../notebooks/library/evaluation/02_ranks.ipynb #0d3bdaf9
 def test_popularity_breaks_ties_against_itself(spark, vocabulary):
-    test = next_item_pairs(examples_of(spark, [("s", ["b", "a", "c"], ["view"] * 3)]), vocabulary)
-    assert sorted(r["rank"] for r in popularity_ranks(test, vocabulary).collect()) == [1, 3]
+    test = build_next_item_pairs(examples_of(spark, [("s", ["b", "a", "c"], ["view"] * 3)]), vocabulary)
+    assert sorted(r["rank"] for r in rank_by_popularity(test, vocabulary).collect()) == [1, 3]
 
 # %% ../../notebooks/library/evaluation/02_ranks.ipynb #455d75ac
 def test_recent_popularity_counts_the_last_day_only(train, vocabulary):
-    got = {r.item_id: r["count"] for r in recent_counts(train, vocabulary).collect()}
+    got = {r.item_id: r["count"] for r in count_recent_views(train, vocabulary).collect()}
     assert got == {"a": 1, "b": 0, "c": 1}
 
 # %% ../../notebooks/library/evaluation/02_ranks.ipynb #ddd05d44
-def test_markov_ranks_by_transitions(spark, train, vocabulary):
-    learnt = next_item_pairs(train, vocabulary)  # a→b twice, a→c once, b→c once
-    rows = [("s1", ["a", "b"], ["view"] * 2), ("s2", ["a", "c"], ["view"] * 2), ("s3", ["c", "a"], ["view"] * 2)]
-    got = markov_ranks(learnt, next_item_pairs(examples_of(spark, rows), vocabulary), vocabulary)
+def test_the_markov_chain_ranks_by_transitions(spark, train, vocabulary):
+    learnt = build_next_item_pairs(train, vocabulary)  # a→b twice, a→c once, b→c once
+    sessions = {"s1": ["a", "b"], "s2": ["a", "c"], "s3": ["c", "a"]}
+    rows = [(name, items, ["view"] * 2) for name, items in sessions.items()]
+    test = build_next_item_pairs(examples_of(spark, rows), vocabulary)
+    got = rank_by_markov_chain(learnt, test, vocabulary)
     assert {r.session_id: r["rank"] for r in got.collect()} == {"s1": 1, "s2": 2, "s3": 3}
 
 # %% ../../notebooks/library/evaluation/02_ranks.ipynb #4a6d31cf
-def test_markov_breaks_ties_against_itself(spark, vocabulary):
-    learnt = next_item_pairs(examples_of(spark, [("t", ["a", "b", "a", "c"], ["view"] * 4)]), vocabulary)
-    test = next_item_pairs(examples_of(spark, [("s", ["a", "b"], ["view"] * 2)]), vocabulary)
-    assert markov_ranks(learnt, test, vocabulary).first()["rank"] == 2
+def test_the_markov_chain_breaks_ties_against_itself(spark, vocabulary):
+    train = examples_of(spark, [("t", ["a", "b", "a", "c"], ["view"] * 4)])
+    learnt = build_next_item_pairs(train, vocabulary)
+    test = build_next_item_pairs(examples_of(spark, [("s", ["a", "b"], ["view"] * 2)]), vocabulary)
+    assert rank_by_markov_chain(learnt, test, vocabulary).first()["rank"] == 2
 
 # %% ../../notebooks/library/evaluation/02_ranks.ipynb #19385ddd
 def test_a_models_ranks_in_spark_are_those_of_the_model(spark, small_model):
-    rows = [(f"s{n}", [f"item-{(n + i) % 9 + 1}" for i in range(2 + n % 3)], ["view"] * (2 + n % 3)) for n in range(12)]
-    here = load_predictor(small_model).ranks(pd.DataFrame(rows, columns=["session_id", "item_ids", "event_types"]))
-    there = model_ranks(examples_of(spark, rows), small_model).collect()
-    assert sorted((f"s{n}", int(r)) for n, ranks in enumerate(here) for r in ranks) == sorted((r.session_id, r["rank"]) for r in there)
-    assert len(there) > 12 and all(dict((r[0], r[1]) for r in rows)[r.session_id][r["at"]] == r.target for r in there)
+    rows = []
+    for n in range(12):
+        length = 2 + n % 3
+        rows.append((f"s{n}", [f"item-{(n + i) % 9 + 1}" for i in range(length)], ["view"] * length))
+    frame = pd.DataFrame(rows, columns=["session_id", "item_ids", "event_types"])
+    here = []
+    for n, ranks in enumerate(load_predictor(small_model).ranks(frame)):
+        here += [(f"s{n}", int(rank)) for rank in ranks]
+    there = rank_by_model(examples_of(spark, rows), small_model).collect()
+    assert sorted(here) == sorted((r.session_id, r["rank"]) for r in there)
+    items = {session: item_ids for session, item_ids, _ in rows}
+    assert len(there) > 12 and all(items[r.session_id][r["at"]] == r.target for r in there)
 
 # %% ../../notebooks/library/evaluation/02_ranks.ipynb #927cc3c1
 def test_models_and_baselines_have_the_same_positions(spark, small_model):
-    rows = [("s1", ["item-3", "nobody", "item-4", "item-4", "item-5"], ["view", "view", "view", "cart", "view"]),
-            ("s2", ["nobody", "item-1"], ["view"] * 2), ("s3", ["item-9", "item-9", "item-8"], ["view"] * 3)]
+    rows = [
+        ("s1", ["item-3", "nobody", "item-4", "item-4", "item-5"], ["view", "view", "view", "cart", "view"]),
+        ("s2", ["nobody", "item-1"], ["view"] * 2),
+        ("s3", ["item-9", "item-9", "item-8"], ["view"] * 3),
+    ]
     items = spark.createDataFrame([(f"item-{n}", 41 - n) for n in range(1, 41)], "item_id string, count long")
     test = examples_of(spark, rows)
-    by_model, by_count = model_ranks(test, small_model), popularity_ranks(next_item_pairs(test, items), items)
-    assert sorted(tuple(r)[:3] for r in by_model.collect()) == sorted(tuple(r)[:3] for r in by_count.collect())
+    by_model = rank_by_model(test, small_model)
+    by_count = rank_by_popularity(build_next_item_pairs(test, items), items)
+    own, counted = (sorted(tuple(r)[:3] for r in ranks.collect()) for ranks in (by_model, by_count))
+    assert own == counted
 
 # %% ../../notebooks/library/evaluation/02_ranks.ipynb #f5c25aed
 def test_what_is_recommended_is_what_is_served(spark, small_model):
-    rows = [("s1", ["item-3", "item-4"], ["view", "purchase"]), ("s2", ["item-7", "nobody"], ["view", "view"])]
+    rows = [
+        ("s1", ["item-3", "item-4"], ["view", "purchase"]),
+        ("s2", ["item-7", "nobody"], ["view", "view"]),
+    ]
     frame = pd.DataFrame(rows, columns=["session_id", "item_ids", "event_types"])
     got = {r.session_id: r for r in score_sessions(examples_of(spark, rows), small_model).collect()}
-    assert [got[s].recommended for s in ("s1", "s2")] == load_predictor(small_model).predict(frame)["item_ids"].tolist()
-    assert got["s2"].ranks == [0, 0] and got["s1"].candidate_ranks == [0, 0] and got["s1"].event_types == ["view", "purchase"]
+    served = load_predictor(small_model).predict(frame)["item_ids"].tolist()
+    assert [got[s].recommended for s in ("s1", "s2")] == served
+    assert got["s2"].ranks == [0, 0] and got["s1"].candidate_ranks == [0, 0]
+    assert got["s1"].event_types == ["view", "purchase"]
 
 # %% ../../notebooks/library/evaluation/02_ranks.ipynb #c825a8a5
+def by_method(ranks):
+    "The positions and ranks of each method."
+    return {name: sorted((r["at"], r.target, r["rank"]) for r in df.collect()) for name, df in ranks.items()}
+
+
 def test_baselines_see_the_same_positions(spark, train, vocabulary):
     test = examples_of(spark, [("s", ["a", "b", "nobody", "c"], ["view"] * 4)])
-    rows = stack_methods(baseline_ranks(train, test, vocabulary)).collect()
-    by_method = {name: sorted((r["at"], r.target, r["rank"]) for r in rows if r.method == name) for name in {r.method for r in rows}}
-    assert by_method == {"popularity": [(1, "b", 3), (3, "c", 3)], "popularity_last_day": [(1, "b", 3), (3, "c", 2)],
-                         "markov": [(1, "b", 1), (3, "c", 1)]}
+    ranks = stack_methods(rank_by_baselines(train, test, vocabulary))
+    methods = {row.method for row in ranks.select("method").distinct().collect()}
+    assert by_method({name: ranks.where(ranks.method == name) for name in methods}) == {
+        "popularity": [(1, "b", 3), (3, "c", 3)],
+        "popularity_last_day": [(1, "b", 3), (3, "c", 2)],
+        "markov": [(1, "b", 1), (3, "c", 1)],
+    }
 
 
 def test_among_the_candidates_new_items_are_targets_and_closed_ones_are_not(spark, train):
     items = [("a", 3, True), ("b", 2, False), ("c", 2, True), ("new", 0, True), ("newer", 0, True)]
     catalogue = spark.createDataFrame(items, "item_id string, count long, on_sale boolean")
     test = examples_of(spark, [("s", ["nobody", "a", "b", "c", "new", "a"], ["view"] * 5 + ["cart"])])
-    found = baseline_ranks(train, test, catalogue, "candidates")
-    by_method = {name: sorted((r["at"], r.target, r["rank"]) for r in df.collect()) for name, df in found.items()}
-    assert by_method == {"popularity": [(1, "a", 1), (3, "c", 2), (4, "new", 4)], "popularity_last_day": [(1, "a", 2), (3, "c", 2), (4, "new", 4)],
-                         "markov": [(1, "a", 4), (3, "c", 1), (4, "new", 4)]}
+    found = rank_by_baselines(train, test, catalogue, "candidates")
+    assert by_method(found) == {
+        "popularity": [(1, "a", 1), (3, "c", 2), (4, "new", 4)],
+        "popularity_last_day": [(1, "a", 2), (3, "c", 2), (4, "new", 4)],
+        "markov": [(1, "a", 4), (3, "c", 1), (4, "new", 4)],
+    }
     lacking = found["markov"].where("target != 'new'")
-    assert sorted(r["rank"] for r in align_to_positions(lacking, found["popularity"], 9).collect()) == [1, 4, 9]
+    aligned = align_to_positions(lacking, found["popularity"], 9).collect()
+    assert sorted(r["rank"] for r in aligned) == [1, 4, 9]
 
 
 def test_a_model_ranks_its_candidates(spark, small_model):
-    fifth = load_predictor(small_model).predict(pd.DataFrame({"item_ids": [["item-3"]], "event_types": [["view"]]})).item_ids[0][4]
+    session = pd.DataFrame({"item_ids": [["item-3"]], "event_types": [["view"]]})
+    fifth = load_predictor(small_model).predict(session).item_ids[0][4]
     test = examples_of(spark, [("s", ["item-3", fifth, "unheard", "item-2"], ["view"] * 4)])
-    found = {r["at"]: r["rank"] for r in model_ranks(test, small_model, "candidates").collect()}
+    found = {r["at"]: r["rank"] for r in rank_by_model(test, small_model, "candidates").collect()}
     assert found.keys() == {1, 3} and found[1] == 5

@@ -6,28 +6,29 @@ from pyspark.sql import functions as F
 
 from rgg_shared.evaluation.ranks import stack_methods
 from rgg_shared.evaluation.report import (
-    commonest,
-    evaluation_table,
-    item_values,
-    known_and_new,
-    metrics_without_intervals,
+    assign_item_slices,
+    assign_session_slices,
+    bin_number,
+    build_evaluation_table,
+    drop_intervals,
+    expand_slices,
+    format_intervals,
+    keep_common_values,
     plot_evaluation,
-    range_of,
     select_slice,
-    session_values,
-    sliced,
-    with_intervals,
+    split_known_and_new,
 )
 
 # %% ../../notebooks/library/evaluation/05_report.ipynb #c65e195c
 def test_numbers_fall_into_ranges(spark):
-    rows = spark.createDataFrame([(n,) for n in (1, 2, 3, 4, 5, 9, 10, 19, 20, 200)], "n int").select(range_of(F.col("n")))
-    assert [r[0] for r in rows.collect()] == ["1", "2", "3–4", "3–4", "5–9", "5–9", "10–19", "10–19", "20+", "20+"]
+    numbers = spark.createDataFrame([(n,) for n in (1, 2, 3, 4, 5, 9, 10, 19, 20, 200)], "n int")
+    got = [r[0] for r in numbers.select(bin_number(F.col("n"))).collect()]
+    assert got == ["1", "2", "3–4", "3–4", "5–9", "5–9", "10–19", "10–19", "20+", "20+"]
 
 # %% ../../notebooks/library/evaluation/05_report.ipynb #0c530266
 def test_rare_labels_share_a_value(spark):
     rows = spark.createDataFrame([("de",), ("de",), ("fr",), ("fr",), ("it",), (None,)], "shop string")
-    got = [r[0] for r in rows.select(commonest(rows, "shop", most=2)).collect()]
+    got = [r[0] for r in rows.select(keep_common_values(rows, "shop", most=2)).collect()]
     assert got == ["de", "de", "fr", "fr", "(other)", "(none)"]
 
 # %% ../../notebooks/library/evaluation/05_report.ipynb #eee2ef31
@@ -36,7 +37,12 @@ def shop(spark):
     "Train, test, catalogue and items of a shop with two known items a and b, and a new one."
     row = "session_id string, member_id string, shop string, item_ids array<string>"
     train = spark.createDataFrame([("t", "m1", "de", ["a", "b"])], row)
-    test = spark.createDataFrame([("s1", "m1", "de", ["a", "b", "a"]), ("s2", "m2", "fr", ["b", "new"]), ("s3", None, None, ["b", "a"])], row)
+    sessions = [
+        ("s1", "m1", "de", ["a", "b", "a"]),
+        ("s2", "m2", "fr", ["b", "new"]),
+        ("s3", None, None, ["b", "a"]),
+    ]
+    test = spark.createDataFrame(sessions, row)
     catalogue = spark.createDataFrame([("a", 1), ("b", 1), ("new", 0)], "item_id string, count long")
     items = spark.createDataFrame([("a", "shoe"), ("new", "hat")], "item_id string, category string")
     return train, test, catalogue, items
@@ -49,68 +55,87 @@ def ranks_of(spark, *rows):
 def test_each_rank_is_in_one_value_of_each_slice(spark, shop):
     train, test, _, items = shop
     ranks = stack_methods({"m": ranks_of(spark, ("s1", 1, "b", 3), ("s1", 2, "a", 9), ("s3", 1, "a", 1))})
-    rows = sliced(ranks, session_values(test, train), item_values(items)).collect()
+    rows = expand_slices(ranks, assign_session_slices(test, train), assign_item_slices(items)).collect()
     got = {}
     for r in rows:
         got.setdefault(r.slice, {}).setdefault(r["value"], []).append(r["rank"])
-    assert {name: {value: sorted(ranks) for value, ranks in values.items()} for name, values in got.items()} == {
-        "all": {"all": [1, 3, 9]}, "position": {"1": [1, 3], "2": [9]}, "session length": {"3–4": [3, 9], "2": [1]},
-        "member": {"known member": [3, 9], "guest": [1]}, "shop": {"de": [3, 9], "(none)": [1]}, "category": {"(none)": [3], "shoe": [1, 9]}}
+    for values in got.values():
+        for own in values.values():
+            own.sort()
+    assert got == {
+        "all": {"all": [1, 3, 9]},
+        "position": {"1": [1, 3], "2": [9]},
+        "session length": {"3–4": [3, 9], "2": [1]},
+        "member": {"known member": [3, 9], "guest": [1]},
+        "shop": {"de": [3, 9], "(none)": [1]},
+        "category": {"(none)": [3], "shoe": [1, 9]},
+    }
 
 # %% ../../notebooks/library/evaluation/05_report.ipynb #88df0fd7
 def test_new_members_are_those_without_a_training_session(shop):
     train, test, _, _ = shop
-    got = {r.session_id: r.member for r in session_values(test, train).collect()}
+    got = {r.session_id: r.member for r in assign_session_slices(test, train).collect()}
     assert got == {"s1": "known member", "s2": "new member", "s3": "guest"}
-    assert "member" not in session_values(test.drop("member_id"), train).columns
+    assert "member" not in assign_session_slices(test.drop("member_id"), train).columns
 
 # %% ../../notebooks/library/evaluation/05_report.ipynb #7a2da639
 def test_new_items_are_those_without_a_view_in_training(spark, shop):
     ranks = stack_methods({"m": ranks_of(spark, ("s1", 1, "b", 3), ("s2", 1, "new", 8))})
-    rows = sorted((r["value"], r["rank"]) for r in known_and_new(ranks, shop[2]).collect())
+    rows = sorted((r["value"], r["rank"]) for r in split_known_and_new(ranks, shop[2]).collect())
     assert rows == [("all items", 3), ("all items", 8), ("known items", 3), ("new items", 8)]
 
 # %% ../../notebooks/library/evaluation/05_report.ipynb #d87849a8
 @pytest.fixture(scope="module")
 def found(spark, shop):
-    "The evaluation of two methods, one of which can rank new items."
+    "The evaluation of three methods, one of which can rank new items, and one of which ranks nothing."
     train, test, catalogue, items = shop
     rows = [("s1", 1, "b", 30), ("s1", 2, "a", 2), ("s3", 1, "a", 1)]
-    ranks = {"m": ranks_of(spark, *rows), "better": ranks_of(spark, *((s, at, t, 1) for s, at, t, _ in rows)), "mute": ranks_of(spark)}
-    among = {"better": ranks_of(spark, ("s1", 1, "b", 1), ("s2", 1, "new", 30))}
+    first = [(session, at, target, 1) for session, at, target, _ in rows]
+    ranks = {"m": ranks_of(spark, *rows), "better": ranks_of(spark, *first), "mute": ranks_of(spark)}
+    candidates = {"better": ranks_of(spark, ("s1", 1, "b", 1), ("s2", 1, "new", 30))}
     lists = {"better": {"coverage_20": 0.5, "novelty_20": 3.0}}
-    return evaluation_table(ranks, among, lists, session_values(test, train), item_values(items), catalogue)
+    sessions, targets = assign_session_slices(test, train), assign_item_slices(items)
+    return build_evaluation_table(ranks, candidates, lists, sessions, targets, catalogue)
 
 # %% ../../notebooks/library/evaluation/05_report.ipynb #501b48ec
 def test_the_table_has_each_method_and_value_with_its_metrics(found):
     at = found.set_index(["method", "slice", "value"])
-    assert at.loc[("m", "all", "all"), ["positions", "recall_20", "mrr_20"]].tolist() == [3, pytest.approx(2 / 3), pytest.approx(0.5)]
+    headline = at.loc[("m", "all", "all"), ["positions", "recall_20", "mrr_20"]].tolist()
+    assert headline == [3, pytest.approx(2 / 3), pytest.approx(0.5)]
     assert at.loc[("m", "member", "known member"), ["positions", "recall_20"]].tolist() == [2, 0.5]
-    assert at.loc[("better", "among all on sale", "new items"), ["positions", "recall_20"]].tolist() == [1, 0]
-    assert at.loc[("better", "among all on sale", "known items"), "recall_20"] == 1 and ("m", "among all on sale", "all items") not in at.index
+    on_sale = "among all on sale"
+    assert at.loc[("better", on_sale, "new items"), ["positions", "recall_20"]].tolist() == [1, 0]
+    assert at.loc[("better", on_sale, "known items"), "recall_20"] == 1
+    assert ("m", on_sale, "all items") not in at.index
     low, value, high = at.loc[("m", "all", "all"), ["recall_20_low", "recall_20", "recall_20_high"]]
     assert low < value < high
     assert at["coverage_20"].dropna().to_dict() == {("better", "all", "all"): 0.5}
 
 # %% ../../notebooks/library/evaluation/05_report.ipynb #d4097cbd
 def test_the_table_begins_with_the_headline_and_its_ranges_with_the_lowest(found):
-    assert found["slice"].tolist()[:3] == ["all"] * 3 and found["method"].tolist()[:3] == ["m", "better", "mute"]
-    assert found[(found["slice"] == "session length") & (found["method"] == "m")]["value"].tolist() == ["2", "3–4"]
-    assert found[(found["slice"] == "shop") & (found["method"] == "m")]["value"].tolist() == ["de", "(none)"]
+    assert found["slice"].tolist()[:3] == ["all"] * 3
+    assert found["method"].tolist()[:3] == ["m", "better", "mute"]
+    own = found[found["method"] == "m"]
+    assert own[own["slice"] == "session length"]["value"].tolist() == ["2", "3–4"]
+    assert own[own["slice"] == "shop"]["value"].tolist() == ["de", "(none)"]
 
 # %% ../../notebooks/library/evaluation/05_report.ipynb #755fc3b4
 def test_the_headline_is_what_the_gate_reads(found):
     got = select_slice(found)
     assert list(got) == ["m", "better", "mute"] and got["mute"]["positions"] == got["mute"]["recall_20"] == 0
-    assert got["better"]["recall_20"] == 1 and got["better"]["coverage_20"] == 0.5 and "coverage_20" not in got["m"]
-    assert with_intervals(got, ("recall_20",)).loc["better", "recall@20"] == "1.000 (1.000–1.000)"
-    assert metrics_without_intervals({"recall_20": 1.0, "recall_20_low": 0.9, "recall_20_high": 1.0}, "test_") == {"test_recall_20": 1.0}
+    assert got["better"]["recall_20"] == 1 and got["better"]["coverage_20"] == 0.5
+    assert "coverage_20" not in got["m"]
+    assert format_intervals(got, ("recall_20",)).loc["better", "recall@20"] == "1.000 (1.000–1.000)"
+    measured = {"recall_20": 1.0, "recall_20_low": 0.9, "recall_20_high": 1.0}
+    assert drop_intervals(measured, "test_") == {"test_recall_20": 1.0}
 
 # %% ../../notebooks/library/evaluation/05_report.ipynb #e8171233
-def test_the_picture_has_a_field_for_each_slice(found):
+def test_the_picture_has_a_panel_for_each_slice(found):
     figure = plot_evaluation(found, "better")
-    titles = [axes.get_title() for axes in figure.axes if axes.get_visible()]
-    assert titles[0].startswith("better finds") and sorted(titles[1:]) == sorted(set(found["slice"]) - {"all"})
-    member = next(axes for axes in figure.axes if axes.get_title() == "member")
-    assert [t.get_text() for t in member.get_yticklabels()] == ["known member  (2)", "guest  (1)"]
-    assert plot_evaluation(found[found["slice"] == "all"], "m").axes[0].get_title()  # no slice: the bars alone
+    titles = {axes.get_title(loc="left"): axes for axes in figure.axes if axes.get_visible()}
+    assert list(titles)[0].startswith("better has the highest recall@20")
+    assert sorted(list(titles)[1:]) == sorted(set(found["slice"]) - {"all"})
+    labels = [t.get_text() for t in titles["member"].get_yticklabels()]
+    assert labels == ["known member  (2)", "guest  (1)"]
+    without_slices = plot_evaluation(found[found["slice"] == "all"], "m")
+    assert [axes.get_title(loc="left") for axes in without_slices.axes] == list(titles)[:1]

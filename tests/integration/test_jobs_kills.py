@@ -125,7 +125,7 @@ def test_the_guard_of_a_dead_runner_leaves_the_repair_alone(tmp_path, monkeypatc
     monkeypatch.setenv("RGG_DATA", str(tmp_path / "data"))
     write(tmp_path)
     runner = start(tmp_path)
-    reaper = lambda: [child for child in psutil.Process(runner.pid).children() if "reap(" in " ".join(child.cmdline())]
+    reaper = lambda: [child for child in psutil.Process(runner.pid).children() if "end_with_runner(" in " ".join(child.cmdline())]
     while not reaper():
         time.sleep(0.02)
     guard, = reaper()

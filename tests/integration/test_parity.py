@@ -15,8 +15,8 @@ import rgg_shared
 from rgg_shared.core.lake import Lake
 from rgg_shared.data.events import EVENT_COLUMNS, to_sessions
 from rgg_shared.serving.registry import Champion
-from rgg_shared.serving.scoring import recommendations, register_recommend
-from rgg_shared.serving.streams import latest_lists, live_sessions, read_events, score_stream
+from rgg_shared.serving.scoring import recommend_with_champion, register_recommend
+from rgg_shared.serving.streams import select_latest_lists, track_live_sessions, read_events, score_stream
 
 K = 10
 START = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -51,7 +51,7 @@ def sessions(spark, rows):
 @pytest.fixture(scope="module")
 def batch(spark, sessions, champion):
     "The answers of the nightly run."
-    return answers(recommendations(spark, sessions, champion, K))
+    return answers(recommend_with_champion(spark, sessions, champion, K))
 
 
 def answers(rows):
@@ -87,11 +87,11 @@ def test_the_stream_says_what_batch_says(spark, rows, champion, batch, tmp_path)
         lines = [json.dumps(dict(zip(EVENT_COLUMNS, row)), default=datetime.isoformat) for row in rows[part * 150 : (part + 1) * 150]]
         (landing / f"{part}.json").write_text("\n".join(lines))
         os.utime(landing / f"{part}.json", (START.timestamp() + part,) * 2)
-    live = live_sessions(read_events(spark, str(landing), files_per_batch=1))
+    live = track_live_sessions(read_events(spark, str(landing), files_per_batch=1))
     score_stream(spark, live, champion, lake, K).awaitTermination()
     table = lake.read("live_recommendations")
     assert table.select("batch_id").distinct().count() == 2
-    assert_same(answers(latest_lists(table)), batch)
+    assert_same(answers(select_latest_lists(table)), batch)
 
 
 SERVER = """

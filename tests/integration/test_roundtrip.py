@@ -37,7 +37,7 @@ def test_the_tree_is_what_a_clean_export_leaves():
 
 
 def test_every_kind_of_drift_is_named(copy):
-    module = copy / "rgg_shared" / "events.py"
+    module = copy / "rgg_shared" / "data" / "events.py"
     module.write_text(module.read_text() + "\nedited = True\n")
     code = nbformat.v4.new_output("stream", text="left over")
     change(copy / "notebooks/30_featurize.ipynb", lambda nb: nb.cells[1].update(outputs=[code]))
@@ -46,6 +46,6 @@ def test_every_kind_of_drift_is_named(copy):
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         "notebooks/30_featurize.ipynb: differs from a clean export; run `make export`",
-        "rgg_shared/events.py: differs from a clean export; run `make export`",
+        "rgg_shared/data/events.py: differs from a clean export; run `make export`",
         "notebooks/40_train.ipynb: needs exactly one cell tagged `parameters`",
     ]

@@ -132,10 +132,10 @@ PROGRAM = """
 import json, sys, time
 from rgg_shared.core import get_spark
 from rgg_shared.distributed import run_distributed
-from rgg_shared.distributed.preflight import slots
+from rgg_shared.distributed.preflight import count_slots
 folder, conf, runs = sys.argv[1], *map(json.loads, sys.argv[2:])
 spark = get_spark("two hosts", conf=conf)
-while slots(spark)[0] < 2:  # the executors are starting, and the timeout is short
+while count_slots(spark)[0] < 2:  # the executors are starting, and the timeout is short
     time.sleep(0.2)
 
 def fit_parabola(epochs, pause):
@@ -144,7 +144,7 @@ def fit_parabola(epochs, pause):
     import numpy as np
     import tensorflow as tf
 
-    from rgg_shared.distributed import strategy
+    from rgg_shared.distributed import current_strategy
 
     values = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
     model = tf.keras.Sequential([tf.keras.layers.Dense(8, "tanh"), tf.keras.layers.Dense(1)])
@@ -152,7 +152,7 @@ def fit_parabola(epochs, pause):
     slow = tf.keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: time.sleep(pause))
     data = tf.data.Dataset.from_tensor_slices((values, values**2)).batch(8)
     history = model.fit(data, epochs=epochs, callbacks=[slow])
-    return {"loss": history.history["loss"], "replicas": strategy().num_replicas_in_sync}
+    return {"loss": history.history["loss"], "replicas": current_strategy().num_replicas_in_sync}
 
 for run_id, kwargs in runs.items():
     trained = run_distributed(fit_parabola, num_slots=2, backup_dir=folder, run_id=run_id, timeout=8, save_every=3,
@@ -205,10 +205,10 @@ def addresses(folder):
 
 FAR_END = """
 import sys, time
-from rgg_shared.distributed.channel import Line
-line = Line((sys.argv[1], int(sys.argv[2])), bytes.fromhex(sys.argv[3]), rank=1, timeout=2)
+from rgg_shared.distributed.channel import HubClient
+line = HubClient((sys.argv[1], int(sys.argv[2])), bytes.fromhex(sys.argv[3]), rank=1, timeout=2)
 while True:
-    line.tell("watch", silent=0)
+    line.send("watch", silent=0)
     time.sleep(0.2)
 """
 

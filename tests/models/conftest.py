@@ -6,7 +6,7 @@ import pytest
 
 from rgg_shared.core import Lake
 from rgg_shared.data import write_examples
-from rgg_shared.models import Evidence, SavedModelPredictor, Served, candidate_vectors, export_model
+from rgg_shared.models import Evidence, SavedModelPredictor, export_model, serve_network
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def examples(spark, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def saved(cycles_gru, small_catalogue, tmp_path_factory):
-    served = Served(small_catalogue, cycles_gru, candidate_vectors(cycles_gru, small_catalogue), top_k=5)
+    served = serve_network(cycles_gru, small_catalogue, top_k=5)
     return SavedModelPredictor(export_model(served, str(tmp_path_factory.mktemp("saved") / "model")))
 
 

@@ -12,6 +12,7 @@ import pytest
 from helpers import contract_of, file_names, put_files, schema_of
 from pyspark.sql import types as T
 
+import rgg_shared.tfrecord.commit as commit_module
 from rgg_shared.core.messages import UserError
 from rgg_shared.tfrecord.commit import Commit, merge_contracts
 from rgg_shared.tfrecord.contract import Contract, Shard, files_of
@@ -181,13 +182,13 @@ def test_a_write_killed_at_any_step_leaves_the_old_table_or_the_new_one(tmp_path
     def killed_after(count):
         done.clear()
         for name in ("move", "remove", "Sink"):
-            def step(*arguments, real=getattr(commit, name), name=name):
+            def step(*arguments, real=getattr(commit_module, name), name=name):
                 if len(done) >= count:
                     raise Killed
                 result = real(*arguments)
                 done.append((name, *(str(a).rpartition("/")[2] for a in arguments[1:])))
                 return result
-            patch.setattr(commit, name, step)
+            patch.setattr(commit_module, name, step)
 
     monkeypatch.setattr("rgg_shared.tfrecord.commit.in_parallel", lambda do, things: [do(thing) for thing in things])
     for count in steps:
