@@ -143,8 +143,8 @@ def distribute_or_share_files(strategy, x):
             raise
     notify(
         "note",
-        text="The data has fewer files than there are workers, so AutoShardPolicy.FILE cannot distribute them: "
-        "each worker reads all files and keeps its part (AutoShardPolicy.DATA).",
+        text="The data has fewer files than there are workers, so AutoShardPolicy.FILE cannot distribute "
+        "them: each worker reads all files and keeps its part (AutoShardPolicy.DATA).",
     )
     return strategy.experimental_distribute_dataset(shard_by_data(x))
 

@@ -68,8 +68,8 @@ def resume_dataset(
     if done and state["workers"] != num_workers() and not is_sharded_by_data(x):
         notify(
             "note",
-            text="The files are distributed to another number of workers than before, so some examples of this "
-            "epoch may be trained on twice and others not at all; AutoShardPolicy.DATA keeps the order.",
+            text="The files are distributed to another number of workers than before, so some examples of "
+            "this epoch may be trained on twice and others not at all; AutoShardPolicy.DATA keeps the order.",
         )
     return distribute(strategy, repeat_forever(x), done)
 

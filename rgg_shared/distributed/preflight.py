@@ -67,9 +67,9 @@ def slots_error(spark, wanted: int, total: int, free: int) -> UserError:
     "Return the error for a training that needs more slots than are free."
     busy = f", of which other tasks hold {total - free}" if total > free else ""
     return UserError(
-        f"num_slots={wanted}, but {spark.sparkContext.master} offers {total} at a time{busy}, and the tasks of a "
-        "barrier stage start together: lower num_slots, wait for the other jobs, or start Spark with more cores "
-        "(RGG_MASTER)."
+        f"num_slots={wanted}, but {spark.sparkContext.master} offers {total} at a time{busy}, and the tasks "
+        "of a barrier stage start together: lower num_slots, wait for the other jobs, or start Spark with "
+        "more cores (RGG_MASTER)."
     )
 
 # %% ../../notebooks/library/distributed/07_preflight.ipynb #0fb71196
@@ -79,7 +79,7 @@ def await_slots(
     at_least: int,  # tasks that are enough if there are no more slots
     wait: float,  # seconds
 ) -> int:
-    "Return the slots that may be used, at most `wanted`; raises `UserError` if fewer than `at_least` become free."
+    "Return the slots to use, at most `wanted`; raises `UserError` if fewer than `at_least` become free."
     end, announced = time.monotonic() + wait, False
     while True:
         total, free = count_slots(spark)
@@ -107,13 +107,14 @@ def check_conf(
 
     if is_true("spark.dynamicAllocation.enabled"):
         raise UserError(
-            "spark.dynamicAllocation.enabled is true, and Spark runs no barrier stage under it: set it to false and "
-            "give the cluster a fixed number of executors."
+            "spark.dynamicAllocation.enabled is true, and Spark runs no barrier stage under it: set it to "
+            "false and give the cluster a fixed number of executors."
         )
     if is_true("spark.ssl.enabled") and not is_true("tensorflow.spark.distributor.ignoreSsl"):
         raise UserError(
-            "This cluster encrypts the traffic between its nodes (spark.ssl.enabled), and TensorFlow does not. If "
-            "gradients and examples may travel unencrypted, set tensorflow.spark.distributor.ignoreSsl to true."
+            "This cluster encrypts the traffic between its nodes (spark.ssl.enabled), and TensorFlow does "
+            "not. If gradients and examples may travel unencrypted, set "
+            "tensorflow.spark.distributor.ignoreSsl to true."
         )
     if use_gpu:
         check_gpus(conf)
@@ -131,7 +132,8 @@ def check_gpus(conf: dict[str, str]):
         raise UserError(f"{task} is {conf[task]}; a training task needs whole GPUs, so set it to 1 or more.")
     if int(conf[task]) > int(conf.get(executor, conf[task])):
         raise UserError(
-            f"{task} is {conf[task]}, but an executor has only {conf[executor]} ({executor}); lower the first."
+            f"{task} is {conf[task]}, but an executor has only {conf[executor]} ({executor}); lower the "
+            "first."
         )
 
 # %% ../../notebooks/library/distributed/07_preflight.ipynb #8e2a5243
@@ -164,20 +166,20 @@ def pickle_training_function(train_fn, kwargs: dict) -> bytes:
         culprit = next(find_unpicklable(train_fn, kwargs), "something that it uses")
         name = getattr(train_fn, "__name__", "The training function")
         raise UserError(
-            f"{name} cannot be sent to other processes, because of {culprit} ({summarise_exception(e)}): make that "
-            "inside the function, or pass a path instead."
+            f"{name} cannot be sent to other processes, because of {culprit} ({summarise_exception(e)}): "
+            "make that inside the function, or pass a path instead."
         ) from e
 
 # %% ../../notebooks/library/distributed/07_preflight.ipynb #a9ce26e8
 def check_batch(kwargs: dict, num_slots: int):
-    "Raise `UserError` if the argument `batch_size`, where there is one, is not a multiple of the number of workers."
+    "Raise `UserError` if there is a `batch_size` that is not a multiple of the number of workers."
     size = kwargs.get("batch_size")
     if isinstance(size, int) and size % num_slots:
         below = size - size % num_slots
         near = sorted({max(num_slots, below), below + num_slots})
         raise UserError(
-            f"batch_size={size} is that of all workers together and cannot be divided evenly among {num_slots}: "
-            f"take {' or '.join(map(str, near))}."
+            f"batch_size={size} is that of all workers together and cannot be divided evenly among "
+            f"{num_slots}: take {' or '.join(map(str, near))}."
         )
 
 # %% ../../notebooks/library/distributed/07_preflight.ipynb #cee4af17
@@ -239,8 +241,11 @@ def check_slot(
             f"The executor on {host} cannot write to {folder} ({slot['fault']}): give it the right to, or "
             "choose another backup_dir."
         )
-    versions = slot["versions"].items()
-    other = [f"{name} {there} instead of {here[name]}" for name, there in versions if differs(there, here[name])]
+    other = [
+        f"{name} {there} instead of {here[name]}"
+        for name, there in slot["versions"].items()
+        if differs(there, here[name])
+    ]
     if other:
         raise UserError(
             f"The executor on {host} has {', '.join(other)}: install the wheel and the lock of this package "
@@ -284,11 +289,12 @@ def check_slots(spark, num_slots: int, folder: str):
     finally:
         for file in token.parent.glob(f"{token.name}*"):
             file.unlink(missing_ok=True)
-    here = {"python": platform.python_version()} | {name: installed_version(name) for name in CHECKED_PACKAGES}
+    packages = {name: installed_version(name) for name in CHECKED_PACKAGES}
+    here = {"python": platform.python_version()} | packages
     for slot in found:
         check_slot(slot, folder, here)
     if arrived < num_slots:
         raise UserError(
-            f"{folder} is another directory on the executors than on the driver: choose a backup_dir on a file "
-            "system that all of them share (on Databricks: below /Volumes or /dbfs)."
+            f"{folder} is another directory on the executors than on the driver: choose a backup_dir on a "
+            "file system that all of them share (on Databricks: below /Volumes or /dbfs)."
         )

@@ -58,7 +58,7 @@ def run_dir() -> str:
     return os.environ[RUN_DIR]
 
 # %% ../../notebooks/library/distributed/01_roles.ipynb #867ff979
-EVENTS_FD = "RGG_TRAINING_EVENTS"  # the environment variable with the descriptor of the pipe to the supervisor
+EVENTS_FD = "RGG_TRAINING_EVENTS"  # the environment variable with the descriptor of the supervisor's pipe
 _pipe_lock = threading.Lock()  # a pipe takes a long line in several pieces
 
 

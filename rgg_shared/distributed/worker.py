@@ -59,8 +59,8 @@ def check_has_elements(name: str, shape: tuple[int, ...]):
     "Raise `EmptyVariable` for the shape of a variable that has a dimension of 0."
     if 0 in shape:
         raise EmptyVariable(
-            f"the variable `{name}` of shape {shape} has no elements, and TensorFlow can crash when it sends such "
-            "a variable from the chief to the other workers"
+            f"the variable `{name}` of shape {shape} has no elements, and TensorFlow can crash when it sends "
+            "such a variable from the chief to the other workers"
         )
 
 # %% ../../notebooks/library/distributed/06_worker.ipynb #3c1cacdc

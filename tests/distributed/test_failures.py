@@ -145,7 +145,7 @@ def test_tensorflows_messages_are_explained(case, says):
 @pytest.mark.parametrize("error, message, types", [
     (
         "InvalidArgumentError",
-        "cannot compute AddV2 as input #1(zero-based) was expected to be a int32 tensor but is a float tensor",
+        "cannot compute AddV2 as input #1 was expected to be a int32 tensor but is a float tensor",
         "int32 and float",
     ),
     (

@@ -23,7 +23,7 @@ def test_slots_are_counted_and_busy_ones_are_not_free(spark):
         time.sleep(4)
 
     until = time.monotonic() + 20
-    while count_slots(spark) != (2, 2) and time.monotonic() < until:  # earlier tests may have left tasks running
+    while count_slots(spark) != (2, 2) and time.monotonic() < until:  # what earlier tests left running
         time.sleep(0.1)
     assert count_slots(spark) == (2, 2)
     hold = threading.Thread(target=lambda: spark.sparkContext.parallelize([0], 1).foreach(sleep))
@@ -33,7 +33,8 @@ def test_slots_are_counted_and_busy_ones_are_not_free(spark):
         time.sleep(0.02)
     assert count_slots(spark) == (2, 1)
     assert await_slots(spark, 2, 1, wait=0.1) == 1
-    with pytest.raises(UserError, match="num_slots=2, but local.2. offers 2 at a time, of which other tasks hold 1"):
+    says = "num_slots=2, but local.2. offers 2 at a time, of which other tasks hold 1"
+    with pytest.raises(UserError, match=says):
         await_slots(spark, 2, 2, wait=0.1)
     assert await_slots(spark, 2, 2, wait=20) == 2
     hold.join()

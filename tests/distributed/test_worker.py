@@ -24,7 +24,7 @@ from rgg_shared.distributed.workers import AttemptHistory
 # %% ../../notebooks/library/distributed/06_worker.ipynb #703a808f
 @pytest.fixture
 def several_workers(monkeypatch):
-    "The strategy for several workers, made to count two; only a variable with elements would wait for the other."
+    "The strategy for several workers, which counts two; only a variable with elements would wait for both."
     monkeypatch.delenv("TF_CONFIG", raising=False)
     import tensorflow as tf
 
@@ -38,7 +38,8 @@ def make_variable(case):
     import tensorflow as tf
 
     layer = tf.keras.layers.Layer(name="mine")
-    on_read = dict(synchronization=tf.VariableSynchronization.ON_READ, aggregation=tf.VariableAggregation.MEAN)
+    synchronization, mean = tf.VariableSynchronization.ON_READ, tf.VariableAggregation.MEAN
+    on_read = dict(synchronization=synchronization, aggregation=mean)
     cases = {
         "numpy": lambda: tf.Variable(np.zeros((40, 0)), name="table"),
         "without a name": lambda: tf.Variable(np.zeros((40, 0))),
@@ -75,12 +76,13 @@ def test_a_variable_without_elements_is_refused_by_name_and_shape(several_worker
     assert not is_worth_retrying(failure, progressed=True, before=None)
 
 
-def test_a_layer_that_keras_builds_in_fit_is_refused_with_its_full_name(several_workers):
+def test_a_layer_that_keras_builds_when_it_is_called_is_refused_with_its_full_name(several_workers):
     import tensorflow as tf
 
+    layer = tf.keras.layers.Dense(4, name="narrow")
     with several_workers.scope(), refuse_empty_variables(), pytest.raises(Exception) as raised:
-        model = tf.keras.Sequential([tf.keras.layers.Dense(4, name="narrow")], name="net")
-        model(tf.zeros([2, 0]))
+        with tf.name_scope("net"):
+            layer(tf.zeros([2, 0]))
     sentence = explain_failure(Failure(0, "here", "raised", **describe_exception(raised.value)))
     assert "the variable `net/narrow/kernel` of shape (0, 4) has no elements" in sentence
 
@@ -121,7 +123,7 @@ def test_a_run_ends_with_the_name_of_a_variable_without_elements(spark, tmp_path
             tf.Variable(np.ones((40, 2)), name="ids")
             tf.Variable(np.zeros((40, 0)), trainable=False, name="features")
 
-    says = r"in train_without_features .*the variable `features` of shape \(40, 0\) has no elements.*Remedy: create"
+    says = r"train_without_features .*variable `features` of shape \(40, 0\) has no elements.*Remedy: create"
     with pytest.raises(TrainingError, match=says) as raised:
         run_distributed(
             train_without_features,

@@ -15,5 +15,7 @@ def test_the_pictures_show_every_trial(client):
     lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 3]
     assert len(lines) == 12 and sum(line.get_linewidth() == 3 for line in lines) == 1
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["x", "shortcut", "height"]
-    assert sum(len(points.get_offsets()) for points in plot_history(found).axes[0].collections) == 12
-    assert axis_position(found.space["x"], 0.25) == 0.25 and axis_marks(found.space["shortcut"]) == {0.0: "True", 1.0: "False"}
+    points = plot_history(found).axes[0].collections
+    assert sum(len(group.get_offsets()) for group in points) == 12
+    assert axis_position(found.space["x"], 0.25) == 0.25
+    assert axis_marks(found.space["shortcut"]) == {0.0: "True", 1.0: "False"}
