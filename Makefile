@@ -18,7 +18,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 export SPARK_LOCAL_IP := 127.0.0.1
 unexport PYTHONDONTWRITEBYTECODE # without .pyc files every process that imports TensorFlow takes 15 s instead of 5
 
-.PHONY: help demo test lint lab export update lock java clean
+.PHONY: help demo test docs lint lab export update lock java clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -37,6 +37,10 @@ test: $(READY) java lint ## check that notebooks and generated code agree, then 
 	@$(BIN)/python notebooks/library/export.py --check
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25
 
+docs: $(READY) java ## execute the notebooks and build the manual as a site in site/
+	@test -d data/lake/examples || $(BIN)/rgg run nightly
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python docs/build.py
+
 lint: $(READY) ## ruff on the generated code, the tests and the notebooks
 	@$(BIN)/ruff check .
 
@@ -46,14 +50,14 @@ lab: $(READY) java ## open Jupyter on the notebooks
 export: $(READY) ## clean the notebooks, then generate rgg_shared/ and tests/ from them
 	@$(BIN)/python notebooks/library/export.py
 
-update: $(READY) ## bring edits of rgg_shared/*.py back into the notebooks
+update: $(READY) ## bring edits of rgg_shared/*/*.py back into the notebooks
 	@$(BIN)/python notebooks/library/export.py --update
 
 lock: $(READY) ## resolve the dependencies of settings.ini anew into requirements.lock
 	@$(BIN)/uv pip compile setup.py --extra dev --python-version 3.11 --no-emit-index-url --no-header --no-annotate --refresh -q -o requirements.lock
 
 clean: ## remove data/, the environment and everything generated
-	@rm -rf data $(VENV) build dist *.egg-info .pytest_cache .ruff_cache spark-warehouse metastore_db derby.log
+	@rm -rf data site $(VENV) build dist *.egg-info .pytest_cache .ruff_cache spark-warehouse metastore_db derby.log
 	@find . -name .git -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 $(READY): requirements.lock settings.ini setup.py

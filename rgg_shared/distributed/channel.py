@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_MESSAGE_BYTES', 'sign_challenge', 'encode_message', 'MessageServer', 'ConnectionHandler', 'Hub',
-           'open_hub_socket', 'HubClient']
+           'open_hub_socket', 'prove_key', 'HubClient']
 
 # %% ../../notebooks/library/distributed/02_channel.ipynb #e90d6891
 import hashlib
@@ -101,6 +101,15 @@ def open_hub_socket(
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * timeout))
     return connected
 
+
+def prove_key(connected: socket.socket, key: bytes, rank: int):
+    "Answer the hub's challenge, and send the rank."
+    challenge = b""
+    while not challenge.endswith(b"\n"):
+        challenge += connected.recv(1) or b"\n"
+    answer = sign_challenge(key, challenge.strip())
+    connected.sendall(answer + b"\n" + json.dumps({"rank": rank}).encode() + b"\n")
+
 # %% ../../notebooks/library/distributed/02_channel.ipynb #dcc6d237
 class HubClient:
     "A worker's end of the connection; raises `OSError` where no hub listens."
@@ -113,11 +122,7 @@ class HubClient:
         timeout: float = 120.0,  # seconds without an answer after which the driver counts as gone
     ):
         self.socket, self.rest = open_hub_socket(address, timeout), b""
-        challenge = b""
-        while not challenge.endswith(b"\n"):
-            challenge += self.socket.recv(1) or b"\n"
-        answer = sign_challenge(key, challenge.strip())
-        self.socket.sendall(answer + b"\n" + json.dumps({"rank": rank}).encode() + b"\n")
+        prove_key(self.socket, key, rank)
 
     def fileno(self) -> int:
         "Return the socket's file descriptor, for `select`."

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['EFFECT_PATTERN', 'EFFECT_TYPES', 'CAUSE_ORDER', 'MORE_MEMORY', 'PRINT_SHAPES', 'DATA_ERRORS', 'MEMORY_ERRORS',
-           'TENSOR_ERRORS', 'SETUP_ERRORS', 'KNOWN_ERRORS', 'GRAPH_NOISE', 'Failure', 'TrainingError', 'NotANumber',
-           'EmptyVariable', 'user_frames', 'describe_exception', 'is_effect', 'root_cause', 'KnownError',
+           'TENSOR_ERRORS', 'SETUP_ERRORS', 'KNOWN_ERRORS', 'GRAPH_NOISE', 'END_SENTENCES', 'Failure', 'TrainingError',
+           'NotANumber', 'EmptyVariable', 'user_frames', 'describe_exception', 'is_effect', 'root_cause', 'KnownError',
            'look_up_error', 'describe_place', 'first_line', 'explain_end', 'explain_failure']
 
 # %% ../../notebooks/library/distributed/03_failures.ipynb #26af097f
@@ -39,7 +39,7 @@ class TrainingError(UserError):
         super().__init__(message)
         self.failure = failure
 
-# %% ../../notebooks/library/distributed/03_failures.ipynb #0c89930d
+
 class NotANumber(ArithmeticError):
     "A loss that is NaN or infinite."
 
@@ -224,29 +224,25 @@ def first_line(message: str) -> str:
         lines = [line for line in lines if not GRAPH_NOISE.match(line)] or lines
     return lines[-1 if lines[0] == "in user code:" else 0][:300]
 
-# %% ../../notebooks/library/distributed/03_failures.ipynb #fb5d4de5
+# %% ../../notebooks/library/distributed/03_failures.ipynb #2d127746
+END_SENTENCES = {  # by kind of failure
+    "unplaced": "No worker could start: an executor is gone, so there are fewer slots than workers.",
+    "spark": "Spark has ended the tasks of the training: {message}",
+    "lost": "{worker} was lost with its executor after step {step}: the machine is gone or unreachable.",
+    "silent": "{worker} has not given a sign of life after step {step}: its process is frozen or its machine "
+    "unreachable.",
+    "stuck": "No worker has got beyond step {step}: a collective operation hangs, perhaps because the "
+    "workers do not take the same number of steps, or a link between them is cut.",
+}
+
+
 def explain_end(failure: Failure, worker: str) -> str:
     "Return the sentence for a worker that ended without an exception of its own."
-    step = failure.step
-    if failure.kind == "killed":
-        name = signal.Signals(failure.signal).name if failure.signal else "an exit of its own"
-        hint = " The machine may have run out of memory." if failure.signal == signal.SIGKILL else ""
-        return f"{worker} was ended by {name} after step {step}.{hint}"
-    if failure.kind == "unplaced":
-        return "No worker could start: an executor is gone, so there are fewer slots than workers."
-    if failure.kind == "spark":
-        return f"Spark has ended the tasks of the training: {failure.message}"
-    if failure.kind == "lost":
-        return f"{worker} was lost with its executor after step {step}: the machine is gone or unreachable."
-    if failure.kind == "silent":
-        return (
-            f"{worker} has not given a sign of life after step {step}: its process is frozen or its machine "
-            "unreachable."
-        )
-    return (
-        f"No worker has got beyond step {step}: a collective operation hangs, perhaps because the workers "
-        "do not take the same number of steps, or a link between them is cut."
-    )
+    if failure.kind != "killed":
+        return END_SENTENCES[failure.kind].format(worker=worker, step=failure.step, message=failure.message)
+    name = signal.Signals(failure.signal).name if failure.signal else "an exit of its own"
+    hint = " The machine may have run out of memory." if failure.signal == signal.SIGKILL else ""
+    return f"{worker} was ended by {name} after step {failure.step}.{hint}"
 
 # %% ../../notebooks/library/distributed/03_failures.ipynb #d4f1a6e7
 def explain_failure(failure: Failure) -> str:

@@ -50,7 +50,8 @@ def draw_axes(axes, labels: dict[str, dict[float, str]]):
     "Draw one vertical axis for each name, with its labels by place."
     import matplotlib.pyplot as plt
 
-    box = dict(boxstyle="square,pad=0.1", facecolor=plt.rcParams["axes.facecolor"], edgecolor="none", alpha=0.8)
+    background = plt.rcParams["axes.facecolor"]
+    box = dict(boxstyle="square,pad=0.1", facecolor=background, edgecolor="none", alpha=0.8)
     for place, marks in enumerate(labels.values()):
         axes.axvline(place, color=plt.rcParams["axes.edgecolor"], lw=0.8)
         for y, text in marks.items():
@@ -99,7 +100,8 @@ def plot_parallel(study: Study):
     figure, axes = plt.subplots(figsize=(1.4 * len(study.space) + 2.4, 3.6))
     draw_trials(axes, study, trials)
     draw_axes(axes, labels)
-    axes.set_title(f"Best of {len(trials)} trials: number {study.best().number} (darker is better, grey is pruned)")
+    best = f"Best of {len(trials)} trials: number {study.best().number}"
+    axes.set_title(f"{best} (darker is better, grey is pruned)")
     return figure
 
 # %% ../../notebooks/library/tuning/04_pictures.ipynb #08411763

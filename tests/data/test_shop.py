@@ -31,6 +31,7 @@ def test_a_shop_of_no_size_is_refused_by_name():
 #| test
 #| test
 #| test
+#| test
 
 # %% ../../notebooks/library/data/02_shop.ipynb #d18c8205
 def test_sales_open_every_day_and_last_three(items):

@@ -45,6 +45,7 @@ def test_a_source_file_that_cannot_be_meant_is_refused(tmp_path, text, message):
 #| test
 #| test
 #| test
+#| test
 
 # %% ../../notebooks/library/data/05_sources.ipynb #c5b6588d
 @pytest.mark.parametrize("sql, message", [

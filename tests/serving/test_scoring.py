@@ -30,7 +30,7 @@ from rgg_shared.serving.scoring import (
 )
 
 # %% ../../notebooks/library/serving/06_scoring.ipynb #0deba808
-def test_missing_lists_types_and_ids_are_settled():
+def test_missing_lists_types_and_ids_are_completed():
     frame = build_session_frame([["a", None, ""], None], [None, None])
     assert frame.item_ids.tolist() == [["a", "[UNK]", "[UNK]"], []]
     assert frame.event_types.tolist() == [["view"] * 3, []]
@@ -48,17 +48,19 @@ SESSIONS = [
 
 
 def frame_of(spark, rows=SESSIONS):
-    return spark.createDataFrame(rows, "session_id string, member_id string, item_ids array<string>, event_types array<string>")
+    columns = "session_id string, member_id string, item_ids array<string>, event_types array<string>"
+    return spark.createDataFrame(rows, columns)
 
 
 def expected(path, k, rows=SESSIONS):
-    "What the model says in this process, a row a session."
+    "The model's predictions in this process, a row a session."
     return load_predictor(path).predict(build_session_frame([r[2] for r in rows], [r[3] for r in rows]), k)
 
 # %% ../../notebooks/library/serving/06_scoring.ipynb #078e5b1e
 def test_the_udf_answers_as_the_model_does(spark, small_model):
     udf = make_recommend_udf(spark, small_model, 5)
-    got = {r.session_id: r.a for r in frame_of(spark).select("session_id", udf("item_ids", "event_types").alias("a")).collect()}
+    scored = frame_of(spark).select("session_id", udf("item_ids", "event_types").alias("answer"))
+    got = {r.session_id: r.answer for r in scored.collect()}
     for row, want in zip(SESSIONS, expected(small_model, 5).itertuples()):
         assert got[row[0]].item_ids == want.item_ids and len(want.item_ids) == 5
         assert got[row[0]].scores == pytest.approx(want.scores, rel=1e-4)
@@ -69,19 +71,22 @@ def test_the_udf_answers_as_the_model_does(spark, small_model):
 
 # %% ../../notebooks/library/serving/06_scoring.ipynb #0cc5c6fa
 def test_two_models_in_one_session_are_kept_apart(spark, small_model, tmp_path):
-    other = SavedModelPredictor(small_model)  # the same weights, with the vectors of the candidates turned round
+    # The same weights, with the vectors of the candidates negated.
+    other = SavedModelPredictor(small_model)
     loaded = tf.saved_model.load(small_model)
     loaded.index.vectors.assign(-loaded.index.vectors)
     tf.saved_model.save(loaded, str(tmp_path / "other"), signatures=loaded.signatures)
     udfs = [make_recommend_udf(spark, path, 3) for path in (small_model, str(tmp_path / "other"))]
-    row = frame_of(spark).where("session_id = 's1'").select(*(u("item_ids", "event_types").item_ids for u in udfs)).first()
+    one = frame_of(spark).where("session_id = 's1'")
+    row = one.select(*(udf("item_ids", "event_types").item_ids for udf in udfs)).first()
     assert row[0] == other.predict(build_session_frame([SESSIONS[0][2]]), 3).item_ids[0] != row[1]
 
 # %% ../../notebooks/library/serving/06_scoring.ipynb #802fa985
 def test_sql_calls_the_same_model(spark, small_model):
     register_recommend(spark, small_model, 4)
     frame_of(spark).createOrReplaceTempView("some_sessions")
-    rows = spark.sql("SELECT session_id, r.item_ids FROM (SELECT *, recommend(item_ids, event_types) r FROM some_sessions)")
+    answers = "SELECT *, recommend(item_ids, event_types) AS answer FROM some_sessions"
+    rows = spark.sql(f"SELECT session_id, answer.item_ids FROM ({answers})")
     got = {r.session_id: r.item_ids for r in rows.collect()}
     assert got == dict(zip([r[0] for r in SESSIONS], expected(small_model, 4).item_ids))
 
@@ -93,8 +98,9 @@ def champion(small_model):
 
 def test_recommendations_are_a_row_an_item(spark, champion):
     found = recommend_with_champion(spark, frame_of(spark), champion, 5)
-    columns = ["session_id", "member_id", "item_id", "rank", "score", "purchase_intent", "model_version", "scored_at"]
-    assert found.columns == columns and dict(found.dtypes)["rank"] == "int"
+    columns = ["session_id", "member_id", "item_id", "rank", "score"]
+    assert found.columns == [*columns, "purchase_intent", "model_version", "scored_at"]
+    assert dict(found.dtypes)["rank"] == "int"
     rows = found.orderBy("session_id", "rank").collect()
     assert [r.rank for r in rows] == [1, 2, 3, 4, 5] * len(SESSIONS) and {r.model_version for r in rows} == {"7"}
     assert [r.item_id for r in rows] == [i for ids in expected(champion.path, 5).item_ids for i in ids]
@@ -105,21 +111,24 @@ def test_each_session_is_scored_once(spark, champion):
     found = recommend_with_champion(spark, frame_of(spark), champion, 5)
     plan = found._jdf.queryExecution().executedPlan().toString()
     assert plan.count("ArrowEvalPython") == 1
-    assert spread_over_slots(spark.range(100, numPartitions=9)).rdd.getNumPartitions() == spark.sparkContext.defaultParallelism
+    spread = spread_over_slots(spark.range(100, numPartitions=9))
+    assert spread.rdd.getNumPartitions() == spark.sparkContext.defaultParallelism
 
 # %% ../../notebooks/library/serving/06_scoring.ipynb #3fc4367b
 CLUSTER = """
     import sys
     from pyspark.sql import functions as F
     from rgg_shared.core import get_spark
-    from rgg_shared.serving.scoring import spread_over_slots
+    from rgg_shared.serving.scoring import make_recommend_udf, spread_over_slots
 
     if __name__ == "__main__":
         spark = get_spark("cluster", master="local-cluster[2,1,2048]", conf={"spark.executor.memory": "1g"})
-        udf = recommend_udf(spark, sys.argv[1], 3)
-        sessions = spark.createDataFrame([(["item-3", "item-4"], ["view", "view"])] * 8, "item_ids array<string>, event_types array<string>")
+        udf = make_recommend_udf(spark, sys.argv[1], 3)
+        row = (["item-3", "item-4"], ["view", "view"])
+        sessions = spark.createDataFrame([row] * 8, "item_ids array<string>, event_types array<string>")
         where = F.udf(lambda: __import__("os").getcwd().rsplit("/", 1)[1])()
-        rows = spread_over_slots(sessions).select(udf("item_ids", "event_types").item_ids.alias("ids"), where.alias("executor")).collect()
+        ids = udf("item_ids", "event_types").item_ids.alias("ids")
+        rows = spread_over_slots(sessions).select(ids, where.alias("executor")).collect()
         print("RESULT", sorted({r.executor for r in rows}), {",".join(r.ids) for r in rows}, len(rows))
         spark.stop()
 """
@@ -127,20 +136,22 @@ CLUSTER = """
 
 def test_executors_of_a_cluster_get_the_model(small_model, tmp_path):
     (tmp_path / "job.py").write_text(textwrap.dedent(CLUSTER))
-    root = str(Path(rgg_shared.__file__).parents[1])
-    env = os.environ | {"PYTHONPATH": root, "SPARK_WORKER_DIR": str(tmp_path / "work"), "SPARK_LOCAL_IP": "127.0.0.1"}
-    run = subprocess.run([sys.executable, str(tmp_path / "job.py"), small_model], env=env, cwd=tmp_path, text=True,
-                         capture_output=True, timeout=180, check=False)
+    root, work = str(Path(rgg_shared.__file__).parents[1]), str(tmp_path / "work")
+    env = os.environ | {"PYTHONPATH": root, "SPARK_WORKER_DIR": work, "SPARK_LOCAL_IP": "127.0.0.1"}
+    command = [sys.executable, str(tmp_path / "job.py"), small_model]
+    options = dict(env=env, cwd=tmp_path, text=True, capture_output=True, timeout=180, check=False)
+    run = subprocess.run(command, **options)
     best = ",".join(expected(small_model, 3).item_ids[0])
     assert f"RESULT ['0', '1'] {{'{best}'}} 8" in run.stdout, run.stdout[-2000:] + run.stderr[-2000:]
 
 # %% ../../notebooks/library/serving/06_scoring.ipynb #00aecaf3
 def test_recent_sessions_are_those_that_ended_in_the_window(spark):
     noon = datetime(2026, 3, 5, 12)
-    row = lambda s, hours: (s, None, "i", "view", noon - timedelta(hours=hours), None)
-    rows = [row("new", 0), row("edge", 23.9), row("across", 25), row("across", 1), row("old", 24), row("older", 80)]
-    schema = "session_id string, member_id string, item_id string, event_type string, event_time timestamp, shop string"
-    events = spark.createDataFrame(rows, schema).withColumn("day", F.to_date("event_time"))
+    ages = [("new", 0), ("edge", 23.9), ("across", 25), ("across", 1), ("old", 24), ("older", 80)]
+    rows = [(session, None, "i", "view", noon - timedelta(hours=hours), None) for session, hours in ages]
+    columns = "session_id string, member_id string, item_id string, event_type string"
+    events = spark.createDataFrame(rows, f"{columns}, event_time timestamp, shop string")
+    events = events.withColumn("day", F.to_date("event_time"))
     found = {r.session_id: len(r.item_ids) for r in select_recent_sessions(events, 1).collect()}
     assert found == {"new": 1, "edge": 1, "across": 2}
     with pytest.raises(UserError, match="greater than 0"):
@@ -152,21 +163,25 @@ def test_recent_sessions_are_those_that_ended_in_the_window(spark):
 def test_labels_are_names_or_features(spark):
     rows = [("a", "Red coat", "red", 9.5), ("b", None, "blue", None), ("c", "", None, None)]
     items = spark.createDataFrame(rows, "item_id string, name string, colour string, price double")
-    label = lambda df: {r.item_id: r.label for r in label_items(df).collect()}
-    assert label(items) == {"a": "Red coat", "b": "b (blue)", "c": "c"}
-    assert label(items.drop("name"))["a"] == "a (red, 9.5)" and label(items.select("item_id"))["b"] == "b"
+
+    def labels(items):
+        return {r.item_id: r.label for r in label_items(items).collect()}
+
+    assert labels(items) == {"a": "Red coat", "b": "b (blue)", "c": "c"}
+    assert labels(items.drop("name"))["a"] == "a (red, 9.5)" and labels(items.select("item_id"))["b"] == "b"
 
 # %% ../../notebooks/library/serving/06_scoring.ipynb #9b0bcd69
-def test_sessions_are_told_in_readable_names(spark, champion):
+def test_sessions_are_shown_with_readable_names(spark, champion):
     names = [(f"item-{n}", f"Thing {n}") for n in range(1, 40)]
     items = spark.createDataFrame(names, "item_id string, name string")
     sessions = frame_of(spark).withColumn("ended_at", F.current_timestamp())
-    table = label_recommendations(sessions, recommend_with_champion(spark, sessions, champion, 5), items, n=2, k=2)
+    recommended = recommend_with_champion(spark, sessions, champion, 5)
+    table = label_recommendations(sessions, recommended, items, n=2, k=2)
     assert len(table) == 2 and all(len(best) == 2 for best in table["recommended"])
     text = format_recommendations(table)
     assert "Session s1" in text and "looked at:   Thing 3; Thing 4" in text and "Thing 4 [purchase]" in text
     same = spark.createDataFrame([(i, "Thing") for i, _ in names], "item_id string, name string")
-    assert "Thing (item-3)" in label_recommendations(sessions, recommend_with_champion(spark, sessions, champion, 5), same)["looked at"][0]
+    assert "Thing (item-3)" in label_recommendations(sessions, recommended, same)["looked at"][0]
     assert format_recommendations(table, longest=1).count("… 1 earlier, then Thing 4") == 2
 
 # %% ../../notebooks/library/serving/06_scoring.ipynb #37116393
