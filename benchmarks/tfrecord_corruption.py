@@ -28,8 +28,8 @@ from rgg_shared.tfrecord import (
     Damage,
     FileSplit,
     Leaf,
-    Reading,
-    Rows,
+    ReadSettings,
+    SplitReader,
     Values,
     chunks,
     cumulated,
@@ -101,7 +101,7 @@ def read(path, mode, rows, codec):
     "The rows and how many corrupt records a reader of the file sees; `rows` is what the contract promises."
     table = T.StructType([*SCHEMA, T.StructField("_corrupt_record", T.BinaryType())]) if mode == "PERMISSIVE" else SCHEMA
     fs, place = locate(str(path))
-    batches = list(Rows(Reading(table, mode=mode), fs, FileSplit(place, {}, codec, rows=rows)))
+    batches = list(SplitReader(ReadSettings(table, mode=mode), fs, FileSplit(place, {}, codec, rows=rows)))
     found = [row for batch in batches for row in batch.to_pylist()]
     good = [(row["id"], row["ids"], row["word"]) for row in found if row.get("_corrupt_record") is None]
     return good, len(found) - len(good)

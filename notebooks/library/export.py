@@ -9,9 +9,11 @@ A notebook `notebooks/library/<package>/NN_<name>.ipynb` becomes `rgg_shared/<pa
 """
 import argparse
 import os
+import re
 import shutil
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 import nbformat
@@ -42,6 +44,17 @@ def clean(path):
     path.write_text(nbformat.writes(nb) + "\n", encoding="utf-8")
 
 
+def rewrap(path):
+    "Wrap the `__all__` of a generated module at 110 characters, which nbdev wraps at more."
+    text = path.read_text(encoding="utf-8")
+    found = re.search(r"^__all__ = \[(.*?)\]\n", text, re.M | re.S)
+    if found:
+        names = ", ".join(name.strip() for name in found[1].split(","))
+        lines = textwrap.wrap(f"__all__ = [{names}]", 110, subsequent_indent=" " * 11, break_long_words=False)
+        text = text[: found.start()] + "\n".join(lines) + "\n" + text[found.end() :]
+        path.write_text(text, encoding="utf-8")
+
+
 def export(path):
     "Write the module and the tests of the library notebook at `path`; return their paths."
     nb_export(path, lib_path="rgg_shared")
@@ -49,6 +62,7 @@ def export(path):
     NBProcessor(path, [tests]).process()
     package, _, name = tests.module.rpartition(".")
     written = [Path("rgg_shared", package, f"{name}.py")]
+    rewrap(written[0])
     if tests.cells:
         maker = ModuleMaker(dest="tests", name=f"{package}.test_{name}", nb_path=path, parse=False)
         maker.make(tests.cells)

@@ -12,4 +12,6 @@ use_keras_2()
 
 import tensorflow as tf
 
+tf.get_logger().setLevel("ERROR")  # a notebook shows its own lines, not where assets were written
+
 _all_ = ["tf"]

@@ -14,42 +14,47 @@ from .messages import UserError
 from .spark import get_spark
 
 # %% ../../notebooks/library/core/07_task_values.ipynb #8e8d143c
-def _dbutils():
-    "Databricks' `dbutils`, or None elsewhere."
+def _get_dbutils():
+    "Return Databricks' `dbutils`, or None elsewhere."
     if "DATABRICKS_RUNTIME_VERSION" not in os.environ:
         return None
     from pyspark.dbutils import DBUtils
 
     return DBUtils(get_spark())
 
+# %% ../../notebooks/library/core/07_task_values.ipynb #d96c7bc9
+def _write_local_value(folder: str, key: str, value):
+    "Add a value to the file of the running task."
+    path = Path(folder) / f"{os.environ['RGG_TASK_KEY']}.json"
+    values = json.loads(path.read_text()) if path.exists() else {}
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(values | {key: value}))
+    temporary.replace(path)
+
 # %% ../../notebooks/library/core/07_task_values.ipynb #b887d070
 def set_task_value(
     key: str,  # the value's name
     value,  # anything that JSON can hold, at most 48 KiB
 ):
-    "Leave a value for the tasks that depend on this one."
+    "Leave a value for the tasks that depend on this one; raises `UserError` where it is too large."
     text = json.dumps(value)
     if len(text.encode()) > 48 * 1024:
         raise UserError(f"Task value {key!r} is larger than 48 KiB; write it to the lake and pass its name.")
-    if dbutils := _dbutils():
+    if dbutils := _get_dbutils():
         dbutils.jobs.taskValues.set(key=key, value=value)
     elif folder := os.environ.get("RGG_TASK_VALUES"):
-        path = Path(folder) / f"{os.environ['RGG_TASK_KEY']}.json"
-        values = json.loads(path.read_text()) if path.exists() else {}
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(values | {key: value}))
-        temporary.replace(path)
+        _write_local_value(folder, key, value)
 
 # %% ../../notebooks/library/core/07_task_values.ipynb #e9a337fd
 def get_task_value(
     task: str,  # the key of the task that set it
     key: str,  # the value's name
-    default=None,  # what comes back where the task or the value is unknown
-    debug=None,  # what comes back in a notebook that no job runs; None: the default
+    default=None,  # the result where the task or the value is unknown
+    debug=None,  # the result in a notebook that no job runs; None: the default
 ):
-    "The value that another task of this run has left."
+    "Return the value that another task of this run has set."
     debug = default if debug is None else debug
-    if dbutils := _dbutils():
+    if dbutils := _get_dbutils():
         return dbutils.jobs.taskValues.get(taskKey=task, key=key, default=default, debugValue=debug)
     if not (folder := os.environ.get("RGG_TASK_VALUES")):
         return debug

@@ -1,29 +1,29 @@
-"""From any click log to training examples: sources, events, items, sessions, examples, and a simulated shop."""
+"""From any click log to training examples: sources, events, items, examples, and a simulated shop."""
 import lazy_loader
 
 # Nothing is imported before it is asked for: neither TensorFlow nor Spark, numba or MLflow.
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
-    "keyed_random": ["uniform"],
-    "shop": ["Items", "ShopConfig", "first_day", "items_on_sale", "simulated_catalogue"],
+    "keyed_random": ["draw_uniform"],
+    "shop": ["Items", "ShopConfig", "draw_items_on_sale", "get_first_day", "simulate_catalogue"],
     "visitors": [
-        "affinity",
+        "compute_affinity",
+        "compute_utility",
+        "draw_first_intent",
         "draw_visitors",
-        "first_intent",
         "is_member",
+        "simulate_views",
         "update_intent",
-        "utility",
-        "walk",
     ],
-    "simulate": ["read_config", "write_raw"],
+    "simulate": ["read_shop_config", "write_raw_files"],
     "sources": ["Source", "choose_sources"],
     "events": ["EVENT_COLUMNS", "EVENT_TYPES", "MAX_EVENTS", "to_sessions"],
     "ingestion": ["ingest", "read_items", "write_items"],
-    "item_features": ["content_features", "describe_items", "is_on_sale"],
+    "item_features": ["describe_items", "is_on_sale", "number_content"],
     "examples": [
         "count_item_views",
-        "last_hours",
+        "explode_events",
         "read_examples",
-        "single_events",
+        "select_last_hours",
         "to_examples",
         "write_examples",
     ],
@@ -35,9 +35,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
         "SAVED_MODEL_FILE",
         "UNKNOWN_ITEM",
         "Catalogue",
+        "add_items",
         "load_catalogue",
+        "load_saved_catalogue",
         "save_catalogue",
-        "saved_catalogue",
-        "with_items",
+        "tiny_catalogue",
     ],
 })

@@ -6,9 +6,16 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "metrics": ["compute_next_item_metrics"],
     "ranks": ["align_to_positions", "rank_by_baselines", "rank_by_model", "stack_methods"],
     "bootstrap": ["bootstrap_metrics", "compute_intervals_by_method", "compute_paired_difference"],
-    "pictures": ["in_style", "plot_curves", "plot_methods", "style_colour", "tabulate_metrics"],
+    "pictures": [
+        "apply_style",
+        "in_style",
+        "plot_curves",
+        "plot_methods",
+        "style_colour",
+        "tabulate_metrics",
+    ],
     "report": ["ALL_ITEMS", "AMONG_ON_SALE", "format_intervals", "plot_evaluation", "select_slice"],
     "drift": ["measure_drift", "measure_item_shares", "plot_drift", "write_monitoring"],
     "experiments": ["plot_lift", "run_ab_test", "simulate_visits"],
-    "held_out": ["evaluate_model", "load_held_out", "metrics_to_log"],
+    "held_out": ["collect_run_metrics", "evaluate_model", "load_held_out"],
 })

@@ -5,5 +5,6 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "validation": ["find_mistakes"],
     "records": ["Run", "load_run"],
-    "runner": ["execute_job", "plan_job", "repair_run"],
+    "planning": ["plan_job"],
+    "runner": ["execute_job", "repair_run"],
 })

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from .layout import STATE_COLOURS
 from .records import Run, format_elapsed
-from .rules import OVER, SUCCEEDED
+from .rules import ENDED, SUCCEEDED
 
 # %% ../../notebooks/library/jobs/12_terminal.ipynb #f831a178
 def task_rows(run: Run) -> list[tuple[str, dict]]:
@@ -52,12 +52,12 @@ def task_table(
         table.add_column(name, justify=justify, no_wrap=name != "")
     shown = task_rows(run)
     if len(shown) > height:
-        shown = [row for row in shown if row[1]["state"] not in OVER | {"BLOCKED", "PENDING"}][:height]
+        shown = [row for row in shown if row[1]["state"] not in ENDED | {"BLOCKED", "PENDING"}][:height]
     for name, record in shown:
         state = Text(record["state"], style=STATE_COLOURS.get(record["state"], "dim"))
         table.add_row(name, state, format_elapsed(record), Text(row_note(record, details.get(name, "")), overflow="ellipsis"))
     if len(shown) < len(task_rows(run)):
-        over = sum(record["state"] in OVER for _, record in task_rows(run))
+        over = sum(record["state"] in ENDED for _, record in task_rows(run))
         table.caption = f"{over} of {len(task_rows(run))} are over"
     return Group(Text(f"{run.job}  {run.run_id}  {run.state}", style="bold"), table)
 
@@ -119,5 +119,5 @@ def print_conclusion(console: Console, run: Run):
     if run.error:
         console.print(f"\n{run.error}", **plain)
     ended = " in ".join(filter(None, (f"{run.job} {run.state}", format_elapsed(run.as_dict()))))
-    more = f"; rgg repair {run.run_id} runs again what has not succeeded" if run.state in OVER - SUCCEEDED and run.start_time else ""
+    more = f"; rgg repair {run.run_id} runs again what has not succeeded" if run.state in ENDED - SUCCEEDED and run.start_time else ""
     console.print(f"\n{ended}; the executed notebooks are in {run.home}{more}", **plain)

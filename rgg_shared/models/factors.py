@@ -31,7 +31,7 @@ class FactorModel(tf.Module):
         self.alpha, self.regularisation, self.purchase_rate = alpha, regularisation, purchase_rate
 
     def queries(self, rows, events):  # int32 [batch, time] twice -> float [batch, time, rank], float [batch, time]
-        "The folded-in vector and the purchase rate, after each event."
+        "Return the folded-in vector and the purchase rate, after each event."
         items = tf.gather(self.factors, rows)
         seen = tf.cumsum(self.alpha * items[..., :, None] * items[..., None, :], axis=1)
         weight = self.regularisation * tf.range(1, tf.shape(rows)[1] + 1, dtype=tf.float32)
@@ -54,7 +54,7 @@ class VectorModel(tf.Module):
         self.vectors, self.purchase_rate = tf.Variable(vectors, trainable=False, dtype=tf.float32), purchase_rate
 
     def queries(self, rows, events):  # int32 [batch, time] twice -> float [batch, time, dimensions], float [batch, time]
-        "The session's direction and the purchase rate, after each event."
+        "Return the session's direction and the purchase rate, after each event."
         at = tf.range(tf.shape(rows)[1])
         back = tf.cast(at[:, None] - at[None, :], tf.float32)
         weights = tf.where(back >= 0, 1 / (1 + tf.abs(back)), 0.0)

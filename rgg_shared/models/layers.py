@@ -15,19 +15,19 @@ DENSE_TABLE_SIZE = 8_000  # tables up to this size have dense gradients
 
 @tf.custom_gradient
 def _dense_lookup(table, item_index):
-    "Rows of a table; the gradient is dense."
+    "Return rows of a table; the gradient is dense."
     size = tf.shape(table)[0]
     add_up = lambda gradient: tf.math.unsorted_segment_sum(tf.reshape(gradient, [-1, table.shape[1]]), tf.reshape(item_index, [-1]), size)
     return tf.gather(table, item_index), lambda gradient: (add_up(gradient), None)
 
 
 def lookup(table, item_index):  # float [size, width], int32 [...] -> float [..., width]
-    "Rows of an embedding table."
+    "Return rows of an embedding table."
     return _dense_lookup(tf.convert_to_tensor(table), item_index) if table.shape[0] <= DENSE_TABLE_SIZE else tf.gather(table, item_index)
 
 # %% ../../notebooks/library/models/02_layers.ipynb #d212c186
 def merge_repeated(gradient):
-    "A gradient in which each row of a large table occurs once."
+    "Return a gradient in which each row of a large table occurs once."
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     item_index, place = tf.unique(gradient.indices)
@@ -35,7 +35,7 @@ def merge_repeated(gradient):
 
 # %% ../../notebooks/library/models/02_layers.ipynb #bfc16f1d
 class LazyAdam(tf.keras.optimizers.Adam):
-    "Adam that touches only the item_index of a large table that a step has gradients for; the rest is Keras's."
+    "Adam that updates only those rows of a large table that a step has gradients for."
 
     def update_step(self, gradient, variable):
         if not isinstance(gradient, tf.IndexedSlices):
@@ -53,7 +53,7 @@ class LazyAdam(tf.keras.optimizers.Adam):
 
 # %% ../../notebooks/library/models/02_layers.ipynb #8a24f4d0
 class Lookup(tf.Module):
-    "Strings to item_index: an item's row in the catalogue, an event type's number."
+    "Strings to numbers: an item's index in the catalogue, an event type's number."
 
     def __init__(self, keys, default: int):
         super().__init__()
@@ -66,7 +66,7 @@ class Lookup(tf.Module):
 
 # %% ../../notebooks/library/models/02_layers.ipynb #95854c5d
 class Encoder(tf.Module):
-    "Raw sessions to numbers: item_index of the catalogue, and 1, 2, 3 for view, cart, purchase; 0 is padding."
+    "Raw sessions to numbers: item indices, and 1, 2, 3 for view, cart, purchase; 0 is padding."
 
     def __init__(self, catalogue: Catalogue):
         super().__init__()
@@ -80,12 +80,12 @@ class Encoder(tf.Module):
 
 # %% ../../notebooks/library/models/02_layers.ipynb #21f649a4
 def _small_and_unbiased(shape, dtype=None, **kwargs):
-    "Initial values of a table: small numbers, and no bias."
+    "Return the initial values of a table: small numbers, and no bias."
     return tf.concat([tf.random.uniform([*shape[:-1], shape[-1] - 1], -0.05, 0.05), tf.zeros([*shape[:-1], 1])], axis=-1)
 
 
 class ItemTower(tf.keras.layers.Layer):
-    "Rows of the catalogue to vectors and biases: id and content embeddings, summed."
+    "Items to vectors and biases: id and content embeddings, summed."
 
     def __init__(self, catalogue: Catalogue, settings):  # `SessionSettings`: `width`, `cosine`, `id_dropout`
         super().__init__(name="items")
@@ -103,7 +103,7 @@ class ItemTower(tf.keras.layers.Layer):
         return lookup(self.summed(tf.range(size), training), item_index)  # fewer items than a batch has events: each is put together once
 
     def summed(self, item_index, training=False):
-        "The sum of an item's embeddings."
+        "Return the sum of each item's embeddings."
         own = item_index < self.vocab_size
         if training and self.id_dropout:
             own &= tf.random.uniform(tf.shape(item_index)) >= self.id_dropout
@@ -114,6 +114,6 @@ class ItemTower(tf.keras.layers.Layer):
         return vectors
 
     def candidates(self, item_index, training=False):  # int32 [n] -> float [n, width + 1]
-        "Candidate vectors, and each item's bias as their last dimension."
+        "Return candidate vectors, with each item's bias as the last dimension."
         vectors = self(item_index, training=training)
         return tf.concat([tf.math.l2_normalize(vectors[:, :-1], axis=-1), vectors[:, -1:]], axis=-1) if self.cosine else vectors

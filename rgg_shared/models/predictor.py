@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import UserError, shipped_directory, tf
+from ..core import UserError, find_shipped_directory, tf
 from ..data import COUNTED_MODEL_FILE, MAX_EVENTS
 from .export import read_model_card
 from .index import scann_ops
 
 # %% ../../notebooks/library/models/09_predictor.ipynb #63edb133
 def pad(lists) -> np.ndarray:
-    "Lists of strings as one array, object [rows, longest], padded with empty strings on the right."
+    "Return lists of strings as one array, object [sessions, longest], padded with "" on the right."
     lists = [list(x)[-MAX_EVENTS:] for x in lists]
     lengths = np.array([len(x) for x in lists], int)
     out = np.full((len(lists), lengths.max(initial=0)), "", dtype=object)
@@ -27,7 +27,7 @@ def pad(lists) -> np.ndarray:
 
 # %% ../../notebooks/library/models/09_predictor.ipynb #bcff5ae7
 def align_to_events(row: np.ndarray, length: int) -> np.ndarray:
-    "The numbers of the events that `pad` has kept of a session, with 0 for the earlier ones: [length]."
+    "Return numbers for all events of a session, [length]: 0 for those that `pad` has cut off."
     kept = min(length, MAX_EVENTS)
     return np.concatenate([np.zeros(length - kept, row.dtype), row[:kept]])
 
@@ -42,7 +42,7 @@ class SavedModelPredictor:
         self.signatures = tf.saved_model.load(self.path).signatures
 
     def _run(self, signature: str, frame):
-        "The outputs of a signature for each batch of the frame."
+        "Yield the outputs of a signature for each batch of the frame."
         for start in range(0, len(frame), self.batch_size):
             part = frame.iloc[start : start + self.batch_size]
             inputs = {name: tf.constant(pad(part[name]), tf.string) for name in ("item_ids", "event_types")}
@@ -53,7 +53,7 @@ class SavedModelPredictor:
         frame,  # pandas, a row a session: `item_ids` and `event_types`, lists of equal length, oldest first
         k: int | None = None,  # the length of the lists; default as many as the model gives
     ):
-        "A frame with `item_ids` and `scores` (lists, best first) and `purchase_intent`, a row a session."
+        "Return `item_ids` and `scores` (lists, best first) and `purchase_intent`, one row per session."
         import pandas as pd
 
         rows = []
@@ -68,7 +68,7 @@ class SavedModelPredictor:
         frame,  # pandas, as for `predict`
         among: str = "vocabulary",  # or candidates: the items on sale
     ) -> list[np.ndarray]:
-        "For each session the rank of every event's item after the events before it, int32 [events], 0 where none is predicted."
+        "Return for each session the rank of every event's item, int32 [events]; 0 where none is predicted."
         signature = {"vocabulary": "ranks", "candidates": "candidate_ranks"}[among]
         if signature not in self.signatures:
             raise UserError(f"The model at {self.path} was saved before ranks among the {among} were measured: train it again.")
@@ -76,13 +76,13 @@ class SavedModelPredictor:
         return [align_to_events(row, len(items)) for row, items in zip(found, frame["item_ids"])]
 
     def ranks(self, frame) -> list[np.ndarray]:
-        "For each session the ranks of its next viewed items among the vocabulary, positions without one left out."
+        "Return for each session the ranks of its next viewed items among the vocabulary."
         return [row[row > 0] for row in self.event_ranks(frame)]
 
 # %% ../../notebooks/library/models/09_predictor.ipynb #eaab26c3
 @functools.lru_cache(maxsize=2)
 def load_predictor(path: str):
-    "The saved model at `path`, a `Recommender` of this module or of `neighbours`, read once per process."
+    "Return the predictor of the model saved at `path`, read once per process."
     if Path(path, COUNTED_MODEL_FILE).exists():
         from rgg_shared.models.counted import CountedPredictor
 
@@ -103,17 +103,17 @@ def use_task_cpus():
 
 # %% ../../notebooks/library/models/09_predictor.ipynb #c296526a
 def load_shipped(name: str):
-    "In a Python worker: the model that `runtime.ship` has sent, loaded once."
+    "Return, in a Python worker, the predictor of a model that was shipped, loaded once."
     use_task_cpus()
-    return load_predictor(shipped_directory(name))
+    return load_predictor(find_shipped_directory(name))
 
 # %% ../../notebooks/library/models/09_predictor.ipynb #6b37b4b7
 class _PythonModel:
-    "What MLflow's `python_function` flavour wants to hold."
+    "The object that MLflow's `python_function` flavour holds."
     def __init__(self, path): self.recommender = load_predictor(path)
     def predict(self, frame, params=None): return self.recommender.predict(frame)
 
 
 def _load_pyfunc(path):
-    "MLflow's entry point for a model logged with this module as its loader."
+    "Load a model that was logged with this module as its loader; MLflow calls this."
     return _PythonModel(str(path))

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 # %% ../../notebooks/library/serving/04_gate.ipynb #890279d7
 @dataclass(frozen=True)
 class Decision:
-    "What the gate says."
+    "The gate's verdict and its reason."
     promote: bool
     reason: str
 
 
 def decide_promotion(
-    measured: dict[str, dict[str, float]],  # metrics by method: "challenger", "popularity…", and "champion" if there is one
+    measured: dict[
+        str, dict[str, float]
+    ],  # metrics by method: "challenger", "popularity…", and "champion" if there is one
     metric: str = "recall_20",
 ) -> Decision:
-    "Whether the challenger takes the champion's place, and why."
+    "Decide whether the challenger takes the champion's place, and why."
     values = {name: m[metric] for name, m in measured.items()}
     rivals = [name for name in values if name.startswith("popularity") or name == "champion"]
     label = metric.replace("_", "@")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import mlflow
 
-from ..core import UserError, progress
+from ..core import UserError, print_progress
 from ..distributed import run_distributed
 from .registry import saved_model
 from .tracking import check_tag, connect, mlflow_run, resume_run
@@ -47,7 +47,7 @@ class TrainingRun:
         for name, value in measured.items():
             self.client.log_metric(self.run_id, f"test_{name}", value)
         if "retrieval_ndcg_10" in measured:
-            progress(f"test: NDCG@10 {measured['ndcg_10']:.4f}, of retrieval alone {measured['retrieval_ndcg_10']:.4f}")
+            print_progress(f"test: NDCG@10 {measured['ndcg_10']:.4f}, of retrieval alone {measured['retrieval_ndcg_10']:.4f}")
 
     def log_workers(self):
         "Log what the workers printed."

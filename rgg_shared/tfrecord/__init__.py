@@ -11,6 +11,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "contract": ["Contract"],
     "shards": ["FileSplit"],
     "datasets": ["read_dataset"],
-    "reader": ["Reading", "Rows"],
+    "reader": ["ReadSettings", "SplitReader"],
     "data_source": ["read_tfrecord", "register_tfrecord", "write_tfrecord"],
 })

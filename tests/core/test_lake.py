@@ -22,15 +22,22 @@ def test_a_table_is_written_read_and_dropped(spark, tmp_path):
     assert not lake.exists("t")
 
 # %% ../../notebooks/library/core/05_lake.ipynb #49c61aa8
-def test_a_rerun_for_a_day_replaces_that_day_only(spark, tmp_path):
+def test_a_rerun_for_a_day_replaces_only_that_day(spark, tmp_path):
     lake = Lake(str(tmp_path / "lake"), spark)
-    frame = lambda *rows: spark.createDataFrame(list(rows), "day date, n int")
     first, second = date(2026, 3, 1), date(2026, 3, 2)
-    lake.write(frame((first, 1), (second, 2)), "t", partition_by=("day",), replace="partitions")
-    lake.write(frame((second, 3)), "t", partition_by=("day",), replace="partitions")
-    assert {(r.day, r.n) for r in lake.read("t").collect()} == {(first, 1), (second, 3)}
-    lake.write(frame((second, 4)), "t", partition_by=("day",))
-    assert [(r.day, r.n) for r in lake.read("t").collect()] == [(second, 4)]
+
+    def write(*rows, **options):
+        df = spark.createDataFrame(list(rows), "day date, n int")
+        lake.write(df, "t", partition_by=("day",), **options)
+
+    def read():
+        return {(row.day, row.n) for row in lake.read("t").collect()}
+
+    write((first, 1), (second, 2), replace="partitions")
+    write((second, 3), replace="partitions")
+    assert read() == {(first, 1), (second, 3)}
+    write((second, 4))
+    assert read() == {(second, 4)}
 
 # %% ../../notebooks/library/core/05_lake.ipynb #b09362cb
 def test_a_failed_write_leaves_the_old_table(spark, tmp_path):
@@ -43,6 +50,7 @@ def test_a_failed_write_leaves_the_old_table(spark, tmp_path):
 # %% ../../notebooks/library/core/05_lake.ipynb #40de7bdb
 def test_a_catalogue_gives_table_names_and_a_volume(spark):
     lake = Lake("main.shop", spark)
-    assert lake.table("events") == "main.shop.events" and lake.path("examples") == "/Volumes/main/shop/files/examples"
+    assert lake.table("events") == "main.shop.events"
+    assert lake.path("examples") == "/Volumes/main/shop/files/examples"
     with pytest.raises(UserError, match="not a table name"):
         lake.table("events; drop table x")

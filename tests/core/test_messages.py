@@ -3,28 +3,42 @@
 # %% ../../notebooks/library/core/01_messages.ipynb #330dfdbf
 import pytest
 
-from rgg_shared.core.messages import UserError, cast, check_choice, progress
+from rgg_shared.core.messages import UserError, cast_parameter, check_choice, print_progress
 
 # %% ../../notebooks/library/core/01_messages.ipynb #90f86e0e
-def test_a_word_is_one_of_those_allowed_in_their_spelling():
+def test_a_choice_is_returned_in_its_own_spelling():
     assert check_choice("mode", "failfast", ("FAILFAST", "PERMISSIVE")) == "FAILFAST"
     with pytest.raises(UserError, match="`mode` is `lenient`, but has to be FAILFAST, PERMISSIVE"):
         check_choice("mode", "lenient", ("FAILFAST", "PERMISSIVE"))
 
 # %% ../../notebooks/library/core/01_messages.ipynb #736b3c21
-def test_values_are_cast_by_the_defaults_type():
-    assert cast("n", "3", 5) == 3 and cast("n", 3.0, 5) == 3 and type(cast("n", "3", 5)) is int
-    assert cast("b", "False", True) is False and cast("b", 1, False) is True
-    assert cast("x", "0.5", 1.0) == 0.5 and cast("s", 7, "") == "7" and cast("any", "x", None) == "x"
+def test_values_are_cast_to_the_type_of_their_default():
+    assert cast_parameter("n", "3", 5) == 3
+    assert cast_parameter("n", 3.0, 5) == 3
+    assert type(cast_parameter("n", "3", 5)) is int
+    assert cast_parameter("b", "False", True) is False
+    assert cast_parameter("b", 1, False) is True
+    assert cast_parameter("x", "0.5", 1.0) == 0.5
+    assert cast_parameter("s", 7, "") == "7"
+    assert cast_parameter("any", "x", None) == "x"
+
+
+def test_dicts_and_lists_are_read_as_json():
+    assert cast_parameter("d", '{"a": 1}', {}) == {"a": 1}
+    assert cast_parameter("l", "[1]", []) == [1]
+    with pytest.raises(UserError, match="is not dict"):
+        cast_parameter("d", "[1]", {})
 
 # %% ../../notebooks/library/core/01_messages.ipynb #29c1a2a3
-@pytest.mark.parametrize("value, default", [("three", 5), ("2.5", 5), ("maybe", True), ("", 1.0), ("inf", 1)])
+@pytest.mark.parametrize("value, default", [
+    ("three", 5), ("2.5", 5), ("maybe", True), ("", 1.0), ("inf", 1),
+])
 def test_a_value_of_the_wrong_type_is_refused_by_name(value, default):
     with pytest.raises(UserError, match="Parameter epochs="):
-        cast("epochs", value, default)
+        cast_parameter("epochs", value, default)
 
 # %% ../../notebooks/library/core/01_messages.ipynb #e6789b62
 def test_progress_is_one_line_with_the_time(capsys):
-    progress("reading clicks")
+    print_progress("reading clicks")
     out = capsys.readouterr().out
     assert out[2] == ":" and out.endswith("  reading clicks\n") and out.count("\n") == 1

@@ -10,30 +10,35 @@ from rgg_shared.core.parameters import read_parameters
 
 # %% ../../notebooks/library/core/04_parameters.ipynb #5821956f
 class Widgets:
-    def __init__(self, **values): self.values = values
-    def getAll(self): return self.values
+    def __init__(self, **values):
+        self.values = values
+
+    def getAll(self):
+        return self.values
 
 
 class DBUtils:
-    def __init__(self, **values): self.widgets = Widgets(**values)
+    def __init__(self, **values):
+        self.widgets = Widgets(**values)
 
 # %% ../../notebooks/library/core/04_parameters.ipynb #66a11dd4
 def test_papermill_values_are_cast_and_unknown_names_refused():
-    cells = ["", "import os", "epochs = 3\nlake = 'data/lake'", "# Parameters\nepochs = \"5\"\n", "parameters(globals())"]
-    ns = {"In": cells, "epochs": "5", "lake": "data/lake"}
-    read_parameters(ns)
-    assert ns["epochs"] == 5
-    bad = {"In": [*cells[:3], '# Parameters\nepohcs = 5\n'], "epochs": 3, "lake": "data/lake", "epohcs": 5}
+    cells = ["", "import os", "epochs = 3\nlake = 'data/lake'"]
+    injected = '# Parameters\nepochs = "5"\n'
+    namespace = {"In": [*cells, injected, "read_parameters(globals())"], "epochs": "5", "lake": "data/lake"}
+    read_parameters(namespace)
+    assert namespace["epochs"] == 5
+    bad = {"In": [*cells, "# Parameters\nepohcs = 5\n"], "epochs": 3, "lake": "data/lake", "epohcs": 5}
     with pytest.raises(UserError, match="no parameter epohcs; it has: epochs, lake"):
         read_parameters(bad)
 
 # %% ../../notebooks/library/core/04_parameters.ipynb #1fe66cca
-def test_widgets_overlay_defaults_and_other_jobs_parameters_pass(tmp_path, monkeypatch):
+def test_widgets_replace_defaults_and_parameters_of_other_notebooks_are_ignored(tmp_path, monkeypatch):
     job = {"resources": {"jobs": {"nightly": {"parameters": [{"name": "source", "default": ""}]}}}}
     (tmp_path / "jobs.json").write_text(json.dumps(job))
     monkeypatch.chdir(tmp_path)
-    ns = {"epochs": 3, "dbutils": DBUtils(epochs="7", source="x")}
-    read_parameters(ns)
-    assert ns["epochs"] == 7
+    namespace = {"epochs": 3, "dbutils": DBUtils(epochs="7", source="x")}
+    read_parameters(namespace)
+    assert namespace["epochs"] == 7
     with pytest.raises(UserError, match="no parameter typo"):
         read_parameters({"epochs": 3, "dbutils": DBUtils(typo="1")})

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.core.shipping import archive, directory_digest, ship, shipped_directory
+from rgg_shared.core.shipping import (
+    digest_directory,
+    find_shipped_directory,
+    ship_directory,
+    zip_directory,
+)
 
 # %% ../../notebooks/library/core/06_shipping.ipynb #644258b6
 @pytest.fixture
@@ -18,23 +23,26 @@ def folder(tmp_path):
 
 
 def test_the_same_directory_gives_the_same_archive(folder, tmp_path):
-    one = Path(archive(folder, str(tmp_path / "1.zip"))).read_bytes()
+    first = Path(zip_directory(folder, str(tmp_path / "1.zip"))).read_bytes()
     os.utime(folder / "variables" / "a", (0, 0))
-    assert Path(archive(folder, str(tmp_path / "2.zip"))).read_bytes() == one
+    assert Path(zip_directory(folder, str(tmp_path / "2.zip"))).read_bytes() == first
     with pytest.raises(UserError, match="is not a directory"):
-        archive(str(tmp_path / "nothing"), str(tmp_path / "3.zip"))
+        zip_directory(str(tmp_path / "nothing"), str(tmp_path / "3.zip"))
 
 # %% ../../notebooks/library/core/06_shipping.ipynb #b2bc2745
 def test_the_digest_changes_with_names_and_bytes(folder):
-    before = directory_digest(folder)
+    before = digest_directory(folder)
     (folder / "variables" / "a").rename(folder / "variables" / "b")
-    renamed = directory_digest(folder)
+    renamed = digest_directory(folder)
     (folder / "variables" / "b").write_text("y")
-    assert len({before, renamed, directory_digest(folder)}) == 3
+    assert len({before, renamed, digest_directory(folder)}) == 3
 
 # %% ../../notebooks/library/core/06_shipping.ipynb #0e4ff94c
 def test_a_shipped_directory_is_read_in_a_python_worker(spark, folder):
-    name = ship(spark, folder)
-    assert ship(spark, folder) == name
-    read = lambda _: (Path(shipped_directory(name)) / "variables" / "a").read_text()
+    name = ship_directory(spark, folder)
+    assert ship_directory(spark, folder) == name
+
+    def read(_):
+        return (Path(find_shipped_directory(name)) / "variables" / "a").read_text()
+
     assert spark.sparkContext.parallelize([0], 1).map(read).collect() == ["x"]

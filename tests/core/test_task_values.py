@@ -12,13 +12,16 @@ def test_task_values_pass_between_tasks_of_a_run(tmp_path, monkeypatch):
     monkeypatch.setenv("RGG_TASK_KEY", "train")
     set_task_value("run_id", "abc")
     set_task_value("metrics", {"recall@20": 0.5})
-    assert get_task_value("train", "run_id") == "abc" and get_task_value("train", "metrics") == {"recall@20": 0.5}
-    assert get_task_value("train", "nothing", 1, debug=2) == 1 and get_task_value("nobody", "x") is None
+    assert get_task_value("train", "run_id") == "abc"
+    assert get_task_value("train", "metrics") == {"recall@20": 0.5}
+    assert get_task_value("train", "nothing", 1, debug=2) == 1
+    assert get_task_value("nobody", "x") is None
 
 # %% ../../notebooks/library/core/07_task_values.ipynb #948b9ded
 def test_task_values_outside_a_run_are_defaults_and_large_ones_refused(monkeypatch):
     monkeypatch.delenv("RGG_TASK_VALUES", raising=False)
     set_task_value("run_id", "abc")
-    assert get_task_value("train", "run_id", "none") == "none" and get_task_value("train", "run_id", "none", debug="mine") == "mine"
+    assert get_task_value("train", "run_id", "none") == "none"
+    assert get_task_value("train", "run_id", "none", debug="mine") == "mine"
     with pytest.raises(UserError, match="48 KiB"):
         set_task_value("big", "x" * 50_000)

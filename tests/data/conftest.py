@@ -3,7 +3,7 @@ import pytest
 from helpers import CLICKS, HEADER, SMALL, write_text
 
 from rgg_shared.core import Lake
-from rgg_shared.data import ingest, simulated_catalogue
+from rgg_shared.data import ingest, simulate_catalogue
 
 
 @pytest.fixture
@@ -22,4 +22,4 @@ def shop(spark, tmp_path):
 
 @pytest.fixture(scope="module")
 def items(spark):
-    return simulated_catalogue(spark, SMALL).toPandas()
+    return simulate_catalogue(spark, SMALL).toPandas()

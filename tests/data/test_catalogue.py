@@ -9,7 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.data.catalogue import Catalogue, load_catalogue, save_catalogue, saved_catalogue, with_items
+from rgg_shared.data.catalogue import (
+    Catalogue,
+    add_items,
+    load_catalogue,
+    load_saved_catalogue,
+    save_catalogue,
+)
 
 # %% ../../notebooks/library/data/10_catalogue.ipynb #89ff5701
 def test_the_catalogue_is_read_from_parquet(tmp_path):
@@ -34,13 +40,13 @@ def test_a_lake_without_examples_is_told(tmp_path):
 def test_a_model_keeps_its_catalogue_and_takes_in_what_has_opened(small_catalogue, tmp_path):
     numbering = {"colour": {"values": ["red", "blue"], "edges": None}}
     save_catalogue(replace(small_catalogue, numbering=numbering), str(tmp_path))
-    got = saved_catalogue(str(tmp_path))
+    got = load_saved_catalogue(str(tmp_path))
     assert got.numbering == numbering and got.feature_sizes == small_catalogue.feature_sizes and got.vocab_size == small_catalogue.vocab_size
     assert all(np.array_equal(getattr(got, name), getattr(small_catalogue, name)) for name in ("ids", "counts", "features", "on_sale"))
-    assert saved_catalogue(str(tmp_path / "none")) is None
+    assert load_saved_catalogue(str(tmp_path / "none")) is None
 
     items = {"item_id": ["newer", "b", "new", "f", "old"], "features": [[2], [2], [2], [0], [1]], "on_sale": [True, False, True, True, False]}
-    now = with_items(got, pa.table(items))
+    now = add_items(got, pa.table(items))
     assert now.ids.tolist() == [*small_catalogue.ids, "newer", "old"] and now.vocab_size == got.vocab_size and now.counts.tolist()[-3:] == [0, 0, 0]
     assert np.array_equal(now.features[: got.vocab_size], got.features[: got.vocab_size]), "b and f are what they were in training"
     assert now.features[got.vocab_size :].tolist() == [[2], [2], [1]], "new has another colour by now"
@@ -50,5 +56,5 @@ def test_a_model_keeps_its_catalogue_and_takes_in_what_has_opened(small_catalogu
 def test_a_catalogue_without_features_is_kept_too(tmp_path):
     bare = Catalogue(np.array(["", "[UNK]", "a"], object), np.array([0, 0, 1]), np.zeros((3, 0), np.int32), (), np.array([False, False, True]))
     save_catalogue(bare, str(tmp_path))
-    now = with_items(saved_catalogue(str(tmp_path)), pa.table({"item_id": ["b"], "features": pa.array([[]], pa.list_(pa.int32())), "on_sale": [True]}))
+    now = add_items(load_saved_catalogue(str(tmp_path)), pa.table({"item_id": ["b"], "features": pa.array([[]], pa.list_(pa.int32())), "on_sale": [True]}))
     assert now.features.shape == (4, 0) and now.candidates == {"b"}

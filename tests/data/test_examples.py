@@ -8,15 +8,15 @@ from pyspark.sql import functions as F
 
 from rgg_shared.core.lake import Lake
 from rgg_shared.core.messages import UserError
-from rgg_shared.data.catalogue import load_catalogue, with_items
+from rgg_shared.data.catalogue import add_items, load_catalogue
 from rgg_shared.data.examples import (
     TimeSplit,
+    add_split,
     build_catalogue,
     count_item_views,
+    find_split_times,
     read_examples,
-    split_times,
     to_examples,
-    with_split,
     write_examples,
 )
 from rgg_shared.data.item_features import describe_items, number_features
@@ -34,19 +34,19 @@ def ago(**kwargs):
 def test_a_session_belongs_to_the_part_it_ends_in(spark):
     times = [("newest", NOON), ("edge", ago(days=1)), ("test", ago(hours=23)), ("valid", ago(hours=47)), ("train", ago(days=2))]
     sessions = spark.createDataFrame(times, "session_id string, ended_at timestamp")
-    split = split_times(sessions, valid_days=1, test_days=1)
-    got = {r.session_id: r.split for r in with_split(sessions, split).collect()}
+    split = find_split_times(sessions, valid_days=1, test_days=1)
+    got = {r.session_id: r.split for r in add_split(sessions, split).collect()}
     assert got == {"newest": "test", "test": "test", "edge": "valid", "valid": "valid", "train": "train"}
 
 # %% ../../notebooks/library/data/09_examples.ipynb #2279b2c3
 def test_without_validation_days_the_rest_is_for_training(spark):
     sessions = spark.createDataFrame([("a", NOON), ("b", ago(hours=25))], "session_id string, ended_at timestamp")
-    split = split_times(sessions, valid_days=0, test_days=1)
-    assert {r.split for r in with_split(sessions, split).collect()} == {"test", "train"}
+    split = find_split_times(sessions, valid_days=0, test_days=1)
+    assert {r.split for r in add_split(sessions, split).collect()} == {"test", "train"}
     with pytest.raises(UserError, match="test_days must be more"):
-        split_times(sessions, test_days=0)
+        find_split_times(sessions, test_days=0)
     with pytest.raises(UserError, match="no session"):
-        split_times(sessions.limit(0))
+        find_split_times(sessions.limit(0))
 
 # %% ../../notebooks/library/data/09_examples.ipynb #1f32aff8
 def test_the_catalogue_numbers_known_items_first_and_keeps_the_others(spark):
@@ -80,7 +80,7 @@ def sessions_of(spark, rows):
 # %% ../../notebooks/library/data/09_examples.ipynb #caed52c2
 def test_an_example_holds_the_session_its_gaps_and_its_context(spark):
     sessions = sessions_of(spark, [("s1", ["a", "b", "b"], ["view", "view", "purchase"], NOON), ("s2", ["a"], ["view"], NOON)])
-    got = to_examples(with_split(sessions, split_times(sessions))).collect()
+    got = to_examples(add_split(sessions, find_split_times(sessions))).collect()
     assert [r.session_id for r in got] == ["s1"]
     assert got[0].gaps == [0.0, 60.0, 60.0] and got[0].purchased == 1 and got[0].shop == "fr"
     assert got[0].hour == 11 and got[0].weekday == 3 and got[0].split == "test"
@@ -143,7 +143,7 @@ def test_a_catalogue_takes_in_the_items_of_another_moment(spark, tmp_path):
     opened = [("new", "b1", 45.0, NOON, None), ("brand", "unheard", 1e6, NOON, None), ("tomorrow", "b0", 1.0, NOON + timedelta(days=1), None)]
     moment = NOON + timedelta(hours=2)
     described = describe_items(spark.createDataFrame(later + opened, columns), then.numbering, moment, moment)
-    now = with_items(then, described.toArrow())
+    now = add_items(then, described.toArrow())
 
     assert len(then.vocabulary) == 5 and now.ids[: then.vocab_size].tolist() == then.ids[: then.vocab_size].tolist()
     assert (now.features[: then.vocab_size] == then.features[: then.vocab_size]).all(), "i0 is what it was in training"

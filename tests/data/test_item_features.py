@@ -2,9 +2,9 @@
 
 # %% ../../notebooks/library/data/08_item_features.ipynb #19ffcbcb
 from rgg_shared.data.item_features import (
-    BUCKETS,
-    content_features,
-    feature_columns,
+    N_BUCKETS,
+    number_columns,
+    number_content,
     number_features,
     number_value,
 )
@@ -13,11 +13,11 @@ from rgg_shared.data.item_features import (
 def test_features_are_numbered_by_frequency_and_quantile(spark):
     rows = [(f"i{n}", "rare" if n == 0 else "common", None if n == 1 else float(n), n % 2 == 0) for n in range(40)]
     items = spark.createDataFrame(rows, "item_id string, brand string, price double, organic boolean")
-    numbers = feature_columns(items, number_features(items))
+    numbers = number_columns(items, number_features(items))
     assert list(numbers) == ["brand", "price", "organic"]
     got = {r.item_id: r for r in items.select("item_id", *(n.alias(c) for c, n in numbers.items())).collect()}
     assert got["i0"].brand == 2 and got["i5"].brand == 1
-    assert got["i1"].price == 0 and got["i0"].price == 1 and got["i39"].price == BUCKETS
+    assert got["i1"].price == 0 and got["i0"].price == 1 and got["i39"].price == N_BUCKETS
     assert got["i2"].organic != got["i3"].organic
 
 # %% ../../notebooks/library/data/08_item_features.ipynb #fb7d27dd
@@ -25,9 +25,9 @@ def test_other_items_are_numbered_as_the_first_ones_were(spark):
     rows = [(f"i{n}", "rare" if n == 0 else "common", float(min(n, 30)), None) for n in range(40)]
     numbers = number_features(spark.createDataFrame(rows, "item_id string, brand string, price double, weight double"))
     later = spark.createDataFrame([("a", "rare", 99.0, 1.0), ("b", "nobody", -1.0, None)], "item_id string, brand string, price double, weight double")
-    a, b = later.select(content_features(later, numbers).alias("found")).collect()
+    a, b = later.select(number_content(later, numbers).alias("found")).collect()
     assert a.found == [2, len(numbers["price"]["edges"]) + 1, 0], "the dearest bucket that training had; a weight it never saw"
     assert b.found == [0, 1, 0], "a new brand is 0"
     assert max(r.n for r in spark.createDataFrame(rows, "i string, brand string, price double, w double").select(
         number_value("price", **numbers["price"]).alias("n")).collect()) == a.found[1]
-    assert later.drop("brand").select(content_features(later.drop("brand"), numbers).alias("found")).first().found[0] == 0
+    assert later.drop("brand").select(number_content(later.drop("brand"), numbers).alias("found")).first().found[0] == 0

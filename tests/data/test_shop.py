@@ -7,31 +7,9 @@ from rgg_shared.core.messages import UserError
 from rgg_shared.data.shop import ShopConfig
 
 # %% ../../notebooks/library/data/02_shop.ipynb #cd8f1425
-def test_a_shop_of_no_size_is_refused_by_name():
+def test_a_size_below_one_is_refused_by_name():
     with pytest.raises(UserError, match="sessions_per_day=0"):
         ShopConfig(sessions_per_day=0)
-
-# %% ../../notebooks/library/data/02_shop.ipynb #95c62639
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
 
 # %% ../../notebooks/library/data/02_shop.ipynb #d18c8205
 def test_sales_open_every_day_and_last_three(items):
@@ -42,6 +20,7 @@ def test_sales_open_every_day_and_last_three(items):
 
 # %% ../../notebooks/library/data/02_shop.ipynb #9e019395
 def test_items_have_readable_names_and_prices(items):
-    row = items.iloc[0]
-    assert row["name"].startswith(row.brand) and row["name"].endswith(row.colour) and row.category in row["name"]
+    item = items.iloc[0]
+    assert item["name"].startswith(item.brand) and item["name"].endswith(item.colour)
+    assert item.category in item["name"]
     assert items.price.between(5, 1500).all() and items.brand.nunique() > 15

@@ -7,19 +7,20 @@ from pyspark.sql import functions as F
 
 from rgg_shared.core.messages import UserError
 from rgg_shared.data.shop import ShopConfig
-from rgg_shared.data.simulate import raw_clicks, read_config, simulated_events, write_raw
+from rgg_shared.data.simulate import read_shop_config, simulate_events, simulate_raw_clicks, write_raw_files
 
 # %% ../../notebooks/library/data/04_simulate.ipynb #1b58ec9a
 @pytest.fixture(scope="module")
 def events(spark):
-    return simulated_events(spark, SMALL).toPandas().sort_values(["session_id", "event_time", "item_id"], ignore_index=True)
+    events = simulate_events(spark, SMALL).toPandas()
+    return events.sort_values(["session_id", "event_time", "item_id"], ignore_index=True)
 
 # %% ../../notebooks/library/data/04_simulate.ipynb #5dad7ff1
 def test_the_same_seed_gives_the_same_data_whatever_the_partitions(spark, events):
-    again = simulated_events(spark, SMALL, partitions=3).toPandas()
+    again = simulate_events(spark, SMALL, partitions=3).toPandas()
     again = again.sort_values(["session_id", "event_time", "item_id"], ignore_index=True)
     assert again.equals(events)
-    other = simulated_events(spark, ShopConfig(**(vars(SMALL) | {"seed": 8}))).toPandas()
+    other = simulate_events(spark, ShopConfig(**(vars(SMALL) | {"seed": 8}))).toPandas()
     assert not set(other.event_time) & set(events.event_time)
 
 # %% ../../notebooks/library/data/04_simulate.ipynb #5e0c643a
@@ -67,9 +68,10 @@ def test_members_come_back_to_what_they_like(events, items):
 # %% ../../notebooks/library/data/04_simulate.ipynb #efe13454
 def test_the_raw_log_has_a_small_share_of_each_fault(spark):
     config = ShopConfig(days=1, sessions_per_day=1000, broken_share=0.05)
-    log = raw_clicks(spark, config).cache()
+    log = simulate_raw_clicks(spark, config).cache()
     rows = log.count()
-    broken = [log.where(w).count() for w in ("visit IS NULL", "product = ''", "action = 'ping'", "ts = 'n/a'")]
+    faults = ("visit IS NULL", "product = ''", "action = 'ping'", "ts = 'n/a'")
+    broken = [log.where(fault).count() for fault in faults]
     copies = rows - log.distinct().count()
     assert all(0.006 * rows < n < 0.014 * rows for n in [*broken, copies]), (rows, broken, copies)
     assert {f.dataType.simpleString() for f in log.schema} == {"string"}
@@ -77,14 +79,15 @@ def test_the_raw_log_has_a_small_share_of_each_fault(spark):
 
 # %% ../../notebooks/library/data/04_simulate.ipynb #b28d474a
 def test_without_faults_the_raw_log_is_the_clicks(spark, events):
-    log = raw_clicks(spark, ShopConfig(**(vars(SMALL) | {"broken_share": 0.0})))
-    assert log.where("visit IS NULL OR product = '' OR ts = 'n/a'").count() == 0 and log.count() == len(events)
+    log = simulate_raw_clicks(spark, ShopConfig(**(vars(SMALL) | {"broken_share": 0.0})))
+    assert log.where("visit IS NULL OR product = '' OR ts = 'n/a'").count() == 0
+    assert log.count() == len(events)
     assert log.select(F.to_timestamp("ts").alias("t")).where("t IS NULL").count() == 0
 
 # %% ../../notebooks/library/data/04_simulate.ipynb #f0f6b681
 def test_a_shop_on_the_disk_remembers_its_settings(spark, tmp_path):
     config = ShopConfig(days=1, items_per_day=5, sessions_per_day=20, members=9, seed=3, broken_share=0.0)
-    write_raw(spark, config, str(tmp_path))
-    assert read_config(spark, str(tmp_path)) == config
+    write_raw_files(spark, config, str(tmp_path))
+    assert read_shop_config(spark, str(tmp_path)) == config
     with pytest.raises(UserError, match="no simulated shop in .*: run the task simulate first"):
-        read_config(spark, str(tmp_path / "nothing"))
+        read_shop_config(spark, str(tmp_path / "nothing"))

@@ -25,28 +25,6 @@ def test_a_source_file_that_cannot_be_meant_is_refused(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         Source.load(write_text(tmp_path / "a.sql", text))
 
-# %% ../../notebooks/library/data/05_sources.ipynb #a312411d
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-
 # %% ../../notebooks/library/data/05_sources.ipynb #c5b6588d
 @pytest.mark.parametrize("sql, message", [
     ("SELECT nope FROM raw", "nope"), ("SELEC visit FROM raw", "SELEC"), ("SELECT visit FROM afar", "afar"),

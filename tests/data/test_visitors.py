@@ -4,25 +4,23 @@
 import numpy as np
 from helpers import SMALL
 
-from rgg_shared.data.keyed_random import uniform
-from rgg_shared.data.shop import items_on_sale
-from rgg_shared.data.visitors import Visitors, affinity, sample_choice, update_intent
-
-# %% ../../notebooks/library/data/03_visitors.ipynb #a66e323a
-def test_choose_follows_softmax_and_never_takes_what_is_closed():
-    utility = np.log(np.tile([0.6, 0.3, 0.1, 1e-300], (20_000, 1)))
-    utility[:, 3] = -np.inf
-    share = np.bincount(sample_choice(utility, uniform(1, "t", np.arange(20_000))), minlength=4) / 20_000
-    assert np.allclose(share, [0.6, 0.3, 0.1, 0], atol=0.02)
+from rgg_shared.data.keyed_random import draw_uniform
+from rgg_shared.data.shop import draw_items_on_sale
+from rgg_shared.data.visitors import (
+    Visitors,
+    compute_affinity,
+    sample_choice,
+    update_intent,
+)
 
 # %% ../../notebooks/library/data/03_visitors.ipynb #029a7ff7
 def test_affinity_rewards_taste_and_the_right_price():
-    items = items_on_sale(SMALL, 0)
+    items = draw_items_on_sale(SMALL, 0)
     liked = Visitors(np.array([0]), np.array([0]), items.vector[:1] * 2, np.array([0.0]))
-    scores = affinity(liked, items)[0]
+    scores = compute_affinity(liked, items)[0]
     assert scores[0] > np.quantile(scores, 0.9)
     rich = Visitors(liked.member, liked.shop, liked.taste, np.array([2.0]))
-    gain = affinity(rich, items)[0] - scores
+    gain = compute_affinity(rich, items)[0] - scores
     assert np.corrcoef(gain, np.log(items.price))[0, 1] > 0.3
 
 # %% ../../notebooks/library/data/03_visitors.ipynb #d6ff84b9
@@ -30,3 +28,11 @@ def test_intent_moves_towards_what_was_seen():
     start, seen = np.zeros((1, 3)), np.array([[1.0, 0, 0]])
     once = update_intent(start, seen)
     assert 0 < once[0, 0] < update_intent(once, seen)[0, 0]
+
+# %% ../../notebooks/library/data/03_visitors.ipynb #a66e323a
+def test_choices_follow_softmax_and_never_take_an_item_of_no_weight():
+    utility = np.log(np.tile([0.6, 0.3, 0.1, 1e-300], (20_000, 1)))
+    utility[:, 3] = -np.inf
+    choices = sample_choice(utility, draw_uniform(1, "t", np.arange(20_000)))
+    share = np.bincount(choices, minlength=4) / 20_000
+    assert np.allclose(share, [0.6, 0.3, 0.1, 0], atol=0.02)

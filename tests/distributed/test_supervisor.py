@@ -156,7 +156,10 @@ def test_the_process_ends_when_the_driver_says_so_or_is_gone(start, how):
 
     cluster = start(train_fn)
     pid = cluster.until("started")["pid"]
-    cluster.hub.send("stop") if how == "told to stop" else cluster.hub.close()
+    if how == "told to stop":
+        cluster.hub.send("stop")
+    else:
+        cluster.hub.close()
     assert cluster.end.get(timeout=30) == b""
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

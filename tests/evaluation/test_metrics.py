@@ -9,7 +9,7 @@ from helpers import examples_of
 from pyspark.sql import functions as F
 from sklearn.metrics import log_loss, roc_auc_score
 
-from rgg_shared.data.examples import split_times, with_split
+from rgg_shared.data.examples import add_split, find_split_times
 from rgg_shared.evaluation.metrics import (
     build_next_item_pairs,
     compute_intent_metrics,
@@ -72,8 +72,8 @@ def test_the_sessions_that_end_last_are_held_out_whole(spark):
     }
     sessions = spark.createDataFrame(list(ends.items()), "session_id string, ended_at string")
     sessions = sessions.withColumn("ended_at", F.to_timestamp("ended_at"))
-    split = split_times(sessions, valid_days=0, test_days=1)
-    got = {r.session_id: r.split for r in with_split(sessions, split).collect()}
+    split = find_split_times(sessions, valid_days=0, test_days=1)
+    got = {r.session_id: r.split for r in add_split(sessions, split).collect()}
     assert got == {"early": "train", "at the instant": "train", "across": "test", "newest": "test"}
 
 # %% ../../notebooks/library/evaluation/01_metrics.ipynb #01c06d73

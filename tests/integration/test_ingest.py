@@ -6,7 +6,7 @@ import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
-from rgg_shared.core.environment import project_root
+from rgg_shared.core.environment import find_project_root
 from rgg_shared.core.lake import Lake
 from rgg_shared.data.events import to_sessions
 from rgg_shared.data.ingestion import ingest
@@ -18,7 +18,7 @@ SMALL = {"days": 2, "sessions_per_day": 150, "items_per_day": 20}
 
 def real(*names):
     "The paths of real click logs beside the repository, as one `source`; skips the test where they are missing."
-    paths = [project_root().parent / "shared" / "data" / name for name in names]
+    paths = [find_project_root().parent / "shared" / "data" / name for name in names]
     if missing := [str(p) for p in paths if not p.is_file()]:
         pytest.skip(f"no {', '.join(missing)}: real data is not part of the repository")
     return ",".join(map(str, paths))
@@ -32,7 +32,7 @@ def run(tmp_path, monkeypatch):
     def execute(name, **parameters):
         notebook = papermill.execute_notebook(
             NOTEBOOKS / f"{name}.ipynb", tmp_path / f"{name}.ipynb", {"lake": str(tmp_path / "lake"), **parameters},
-            kernel_name="python3", cwd=project_root(), progress_bar=False)
+            kernel_name="python3", cwd=find_project_root(), progress_bar=False)
         outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
         text = "".join(out["text"] for out in outputs if out.get("name") == "stdout")
         return text, sum("image/png" in out.get("data", {}) for out in outputs)

@@ -14,12 +14,13 @@ import nbformat
 import psutil
 import pytest
 
-from rgg_shared.core.environment import project_root
+from rgg_shared.core.environment import find_project_root
 from rgg_shared.core.messages import UserError
-from rgg_shared.jobs.notebooks import RUNNER, marked_processes
-from rgg_shared.jobs.records import Run, load_run, run_ids
-from rgg_shared.jobs.runner import execute_job, plan_job, repair_run
-from rgg_shared.jobs.tasks import job_reference
+from rgg_shared.jobs.answers import answer_job_reference
+from rgg_shared.jobs.notebooks import RUNNER_VARIABLE, find_marked_processes
+from rgg_shared.jobs.planning import plan_job
+from rgg_shared.jobs.records import Run, load_run, list_run_ids
+from rgg_shared.jobs.runner import execute_job, repair_run
 
 DOCS = "docs.databricks.com/en/jobs/"
 FIRST = """import json, os, sys, time
@@ -200,7 +201,7 @@ def answered(run):
 
 
 def jobs_id(run):
-    return job_reference(run, ("job", "id"))
+    return answer_job_reference(run, ("job", "id"))
 
 
 SET = "set_task_value('n', 3); set_task_value('flag', True); set_task_value('rows', [dict(k='x'), dict(k='y')])"
@@ -251,7 +252,7 @@ NOTEBOOKS = [
          note("until", do="assert times() == 3", max_retries=-1, min_retry_interval_millis=2000), check("after", "until")],
         "none FAILED, one FAILED, until SUCCESS, after SUCCESS", "FAILED", parallel=3, more=lambda run: attempts(run, "none", "one", "until") == [1, 2, 3] and intervals(run)),
     Row("retries of another job", "run-job.html", "a run_job_task is tried again with a new run", [other("a", max_retries=1)], "a FAILED", "FAILED", other=job([bad("x")]),
-        more=lambda run: (attempts(run, "a") + [sum(one.endswith("other" + one[-7:]) for one in run_ids())], [2, 2])),
+        more=lambda run: (attempts(run, "a") + [sum(one.endswith("other" + one[-7:]) for one in list_run_ids())], [2, 2])),
     Row("timeouts of tasks", "configure-task.html", "a task that runs too long is ended with all that it started; it is tried again only with retry_on_timeout",
         [note("once", do=f"{CHILD}; time.sleep(60)", timeout_seconds=3, max_retries=2), check("after", "once", run_if="ALL_FAILED"),
          note("again", do="times() > 1 or time.sleep(60)", timeout_seconds=3, max_retries=2, retry_on_timeout=True)],
@@ -268,10 +269,10 @@ NOTEBOOKS = [
         more=lambda run: attempts(run, "a", "b", "d", "e") == [1, 1 + len(run.repairs), 1, 0] and run.tasks["c"].get("outcome") == ("true" if run.repairs else None)),
     Row("repair of another job", "run-job.html", "a repair of a run_job_task repairs the other run", [other("a"), check("b", "a")],
         "a FAILED, b UPSTREAM_FAILED", "FAILED", repaired="a SUCCESS, b SUCCESS", other=job([note("x", do="assert times() > 1"), check("y")]),
-        more=lambda run: (len(run_ids()), 2)),
+        more=lambda run: (len(list_run_ids()), 2)),
     Row("a notebook that goes", "notebook.html", "a notebook that is not there fails its task", [note("a", do="os.unlink(value)", given={"value": "{{job.parameters.probe}}"}), note("b", "a")],
         "a SUCCESS, b FAILED", "FAILED", parameters={"probe": ""}, given={"probe": "PROBE"},
-        more=lambda run: run.tasks["b"]["error_code"] == "ResourceNotFound" and "probe.ipynb is not there any more" in run.tasks["b"]["error"]),
+        more=lambda run: run.tasks["b"]["error_code"] == "ResourceNotFound" and "probe.ipynb no longer exists" in run.tasks["b"]["error"]),
     Row("a kernel that is killed", "notebook.html", "a driver that dies fails its task, told with how it ended", [note("a", do="os.kill(os.getpid(), 9)")], "a FAILED", "FAILED",
         more=lambda run: run.tasks["a"]["error_code"] == "DriverError" and "SIGKILL" in run.tasks["a"]["error"]),
 ]
@@ -299,7 +300,7 @@ def holds(row, run, states, state):
         assert found[0] == found[1]
     assert found, run.tasks
     assert load_run(run.run_id).as_dict() == run.as_dict(), "the record is what was run"
-    assert not marked_processes(RUNNER, run.run_id), "no process is left"
+    assert not find_marked_processes(RUNNER_VARIABLE, run.run_id), "no process is left"
 
 
 @pytest.mark.parametrize("row", FLOW + NOTEBOOKS, ids=lambda row: f"{row.page.split('.')[0]}: {row.name}")
@@ -329,13 +330,13 @@ def test_a_failure_that_is_tried_again_is_never_seen_as_one(tmp_path, data, monk
 # -- what is refused before anything runs --
 
 @pytest.mark.parametrize("value, sentence", [
-    ("{{job.unknown}}", "{{job.unknown}} is no reference"), ("{{job.start_time.iso_dat}}", "Did you mean job.start_time.iso_date"), ("{{job.parameters.lost}}", "no such parameter"),
+    ("{{job.unknown}}", "{{job.unknown}} is not a known reference"), ("{{job.start_time.iso_dat}}", "Did you mean job.start_time.iso_date"), ("{{job.parameters.lost}}", "no such parameter"),
     ("{{tasks.lost.values.x}}", "depend on it"), ("{{tasks.a.result_stat}}", "Did you mean tasks.a.result_state"), ("{{input}}", "inside a for_each_task"), ("{{workspace.id}}", "no workspace"),
 ])
 def test_an_unknown_reference_is_refused(value, sentence, tmp_path, data):
     with pytest.raises(UserError, match="resources.jobs.j.tasks") as caught:
         plan_job("j", {}, write(tmp_path, j=job([check("a"), check("b", "a", left=value)])))
-    assert sentence in str(caught.value) and not run_ids()
+    assert sentence in str(caught.value) and not list_run_ids()
 
 
 @pytest.mark.parametrize("kind, settings", [
@@ -361,13 +362,13 @@ def test_at_the_limit_a_run_is_skipped_or_waits_for_its_turn(tmp_path, data):
     "`max_concurrent_runs` and `queue`, docs.databricks.com/en/jobs/advanced.html."
     held = write(tmp_path, j=job([note("a", do="[time.sleep(0.05) for _ in range(1200) if not (data / 'go').exists()]")]))
     runner = [sys.executable, "-c", "from rgg_shared.jobs.cli import main; main()", "run", "j", "--file", held]
-    first = subprocess.Popen(runner, cwd=project_root(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(runner, cwd=find_project_root(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(traced)
     skipped = execute_job(plan_job("j", {}, held))
     assert skipped.state == "MAXIMUM_CONCURRENT_RUNS_REACHED" and skipped.tasks["a"]["attempts"] == 0
     (tmp_path / "queued").mkdir()
     waits = write(tmp_path / "queued", j=job([check("a")], queue={"enabled": True}))
-    queued = lambda: [one for one in run_ids() if load_run(one).state == "QUEUED"]
+    queued = lambda: [one for one in list_run_ids() if load_run(one).state == "QUEUED"]
     with ThreadPoolExecutor(2) as pool:
         going = []
         for _ in range(2):
@@ -376,7 +377,7 @@ def test_at_the_limit_a_run_is_skipped_or_waits_for_its_turn(tmp_path, data):
         order = queued()
         (data / "go").touch()
         assert first.wait(60) == 0
-        ended = [load_run(run_ids()[0]), *(future.result() for future in going)]
+        ended = [load_run(list_run_ids()[0]), *(future.result() for future in going)]
     assert [run.run_id for run in ended[1:]] == order and {run.state for run in ended} == {"SUCCESS"}
     assert all(before.end_time <= after.start_time for before, after in zip(ended, ended[1:])), "one after the other, in the order of arrival"
 
@@ -400,6 +401,6 @@ def test_a_full_disk_is_told_and_repaired_when_there_is_room(tmp_path, small_dis
         said = str(e)
     assert "o space is left on the disk" in said, said
     run_id, = (path.parent.name for path in small_disk.glob("runs/*/runner.lock"))
-    assert not marked_processes(RUNNER, run_id) and ended_processes(None)
+    assert not find_marked_processes(RUNNER_VARIABLE, run_id) and ended_processes(None)
     (small_disk / "fill").unlink()
     assert load_run().state in ("FAILED", "INTERNAL_ERROR") and repair_run().state == "SUCCESS"

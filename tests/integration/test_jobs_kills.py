@@ -12,10 +12,10 @@ import nbformat
 import psutil
 from typer.testing import CliRunner
 
-from rgg_shared.core.environment import project_root
+from rgg_shared.core.environment import find_project_root
 from rgg_shared.jobs.cli import app
-from rgg_shared.jobs.notebooks import RUNNER, marked_processes
-from rgg_shared.jobs.records import run_ids
+from rgg_shared.jobs.notebooks import RUNNER_VARIABLE, find_marked_processes
+from rgg_shared.jobs.records import list_run_ids
 
 KILLS = int(os.environ.get("RGG_KILLS", "2"))
 FIRST = """import os, subprocess
@@ -55,7 +55,7 @@ def rgg(*arguments):
 def start(folder):
     "A process that runs the job."
     code = "from rgg_shared.jobs.cli import main; main()"
-    return subprocess.Popen([sys.executable, "-c", code, "run", "j", "--file", str(folder / "jobs.json"), "--parallel", "2"], cwd=project_root(),
+    return subprocess.Popen([sys.executable, "-c", code, "run", "j", "--file", str(folder / "jobs.json"), "--parallel", "2"], cwd=find_project_root(),
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -72,7 +72,7 @@ def states(run):
 def wait_gone(run_id):
     "The seconds until no process with the mark of the run is left."
     began = time.monotonic()
-    while left := marked_processes(RUNNER, run_id):
+    while left := find_marked_processes(RUNNER_VARIABLE, run_id):
         assert time.monotonic() < began + 20, left
         time.sleep(0.05)
     return time.monotonic() - began
@@ -81,10 +81,10 @@ def wait_gone(run_id):
 def killed(folder, data, seconds):
     "One run that is killed some seconds after it has begun, and repaired; what was seen."
     runner = start(folder)
-    while not run_ids():
+    while not list_run_ids():
         time.sleep(0.02)
         assert runner.poll() is None
-    run_id, = run_ids()
+    run_id, = list_run_ids()
     time.sleep(seconds)
     runner.kill()
     runner.wait()
@@ -102,7 +102,7 @@ def killed(folder, data, seconds):
     assert end["state"] == "SUCCESS" and {record["state"] for record in end["tasks"].values()} == {"SUCCESS"}
     assert states(end).keys() == after.keys() == {"a", "b", "child", "end", "each.0", "each.1", "each.2"}
     assert all(after[key] == 1 for key in done), (done, after)
-    assert not marked_processes(RUNNER, run_id)
+    assert not find_marked_processes(RUNNER_VARIABLE, run_id)
     return found | {"twice": sum(count > 1 for count in after.values()), "most": max(after.values())}
 
 
@@ -132,10 +132,10 @@ def test_the_guard_of_a_dead_runner_leaves_the_repair_alone(tmp_path, monkeypatc
     guard.suspend()
     runner.kill()
     runner.wait()
-    run_id, = run_ids()
+    run_id, = list_run_ids()
     with ThreadPoolExecutor(1) as pool:
         repair, began = pool.submit(rgg, "repair", run_id), time.time()
-        while not any(process.create_time() > began for process in marked_processes(RUNNER, run_id)):
+        while not any(process.create_time() > began for process in find_marked_processes(RUNNER_VARIABLE, run_id)):
             time.sleep(0.02)
         guard.resume()
         assert repair.result()[1] == 0

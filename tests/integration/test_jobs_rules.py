@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
+from rgg_shared.jobs.planning import JobPlan
 from rgg_shared.jobs.rules import decide_task
-from rgg_shared.jobs.runner import JobPlan, RunnerSession, create_run, watch_nothing
+from rgg_shared.jobs.runner import RunnerSession, create_run, ignore_events
 
 RUN_IFS = ["ALL_SUCCESS", "AT_LEAST_ONE_SUCCESS", "NONE_FAILED", "ALL_DONE", "AT_LEAST_ONE_FAILED", "ALL_FAILED"]
 
@@ -33,11 +34,11 @@ def becomes(task, before):
 
 
 def test_every_combination_of_four_dependencies_is_decided_as_the_documentation_says():
-    words = {"SUCCESS": "true", "OUTCOME": "true", "FAILED": "failed", "UPSTREAM_FAILED": "failed", "EXCLUDED": "skipped", "DISABLED": "disabled", "RUN": "true"}
-    kinds = ["SUCCESS", "OUTCOME", "FAILED", "EXCLUDED", "DISABLED"]
+    words = {"SUCCESS": "true", "OTHER_OUTCOME": "true", "FAILED": "failed", "UPSTREAM_FAILED": "failed", "EXCLUDED": "skipped", "DISABLED": "disabled", "RUN": "true"}
+    kinds = ["SUCCESS", "OTHER_OUTCOME", "FAILED", "EXCLUDED", "DISABLED"]
     for states in itertools.chain.from_iterable(itertools.combinations_with_replacement(kinds, size) for size in range(5)):
         before = {f"t{n}": words[state] for n, state in enumerate(states)}
-        on = [(key, "false" if state == "OUTCOME" else None) for key, state in zip(before, states)]
+        on = [(key, "false" if state == "OTHER_OUTCOME" else None) for key, state in zip(before, states)]
         for run_if in RUN_IFS:
             task = {"does": "true", "run_if": run_if, "disabled": False, "on": on}
             assert words[decide_task(run_if, list(states))] == becomes(task, before), (run_if, states)
@@ -78,7 +79,7 @@ def test_random_jobs_end_as_the_documentation_says(tasks):
     job = {"name": "j", "parameters": [{"name": "word", "default": "a word"}], "tasks": [as_settings(key, task) for key, task in reversed(tasks.items())]}
     session = RunnerSession({"j": job}, Path("jobs.json"), 2)
     session.mark = "property"  # no notebook, no process: nothing for a guard to watch
-    run = session.carry_out(create_run(JobPlan("j", job, {"word": "a word"}, Path("jobs.json"), {"j": job})), watch_nothing)
+    run = session.execute_run(create_run(JobPlan("j", job, {"word": "a word"}, Path("jobs.json"), {"j": job})), ignore_events)
     told = {"UPSTREAM_FAILED": "failed", "FAILED": "failed", "EXCLUDED": "skipped", "DISABLED": "disabled"}
     assert {key: told.get(record["state"]) or record["outcome"] for key, record in run.tasks.items()} == expected
     assert all((record["state"] == "FAILED") == (expected[key] == "failed" and record["attempts"] == 1) for key, record in run.tasks.items())

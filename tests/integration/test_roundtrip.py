@@ -6,7 +6,7 @@ import sys
 import nbformat
 import pytest
 
-from rgg_shared.core.environment import project_root
+from rgg_shared.core.environment import find_project_root
 
 
 def check(root):
@@ -19,8 +19,8 @@ def check(root):
 def copy(tmp_path):
     "A copy of the tree's notebooks, library and tests."
     for name in ("notebooks", "rgg_shared", "tests"):
-        shutil.copytree(project_root() / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(project_root() / "settings.ini", tmp_path)
+        shutil.copytree(find_project_root() / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(find_project_root() / "settings.ini", tmp_path)
     return tmp_path
 
 
@@ -32,7 +32,7 @@ def change(path, edit):
 
 
 def test_the_tree_is_what_a_clean_export_leaves():
-    done = check(project_root())
+    done = check(find_project_root())
     assert done.returncode == 0, done.stdout + done.stderr
 
 

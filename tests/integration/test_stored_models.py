@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rgg_shared.data import saved_catalogue
+from rgg_shared.data import load_saved_catalogue
 from rgg_shared.models import load_predictor, read_model_card, refresh_model
 
 SESSIONS = pd.DataFrame({
@@ -42,7 +42,7 @@ def test_a_stored_model_answers_as_it_did_when_it_was_logged(stored, model):
 def test_a_stored_model_takes_in_new_items_by_its_weights(stored, model, tmp_path):
     path = str(stored / model / "data" / model)
     assert read_model_card(path)["model"] == model
-    trained = saved_catalogue(path)
+    trained = load_saved_catalogue(path)
     grown = replace(
         trained,
         ids=np.append(trained.ids, "newer"),

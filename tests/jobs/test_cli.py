@@ -13,12 +13,13 @@ import pytest
 from conftest import notebook
 from typer.testing import CliRunner
 
-from rgg_shared.core.environment import project_root
+from rgg_shared.core.environment import find_project_root
 from rgg_shared.core.messages import UserError
 from rgg_shared.jobs.cli import app
-from rgg_shared.jobs.notebooks import RUNNER, marked_processes
-from rgg_shared.jobs.records import load_run, run_ids
-from rgg_shared.jobs.runner import execute_job, plan_job
+from rgg_shared.jobs.notebooks import RUNNER_VARIABLE, find_marked_processes
+from rgg_shared.jobs.planning import plan_job
+from rgg_shared.jobs.records import list_run_ids, load_run
+from rgg_shared.jobs.runner import execute_job
 from rgg_shared.jobs.specification import load_jobs
 
 # %% ../../notebooks/library/jobs/15_cli.ipynb #27867624
@@ -47,11 +48,11 @@ def data(tmp_path, monkeypatch):
 
 
 def rgg(*arguments, **more):
-    return subprocess.Popen([sys.executable, "-c", "from rgg_shared.jobs.cli import main; main()", *arguments], cwd=project_root(),
+    return subprocess.Popen([sys.executable, "-c", "from rgg_shared.jobs.cli import main; main()", *arguments], cwd=find_project_root(),
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
 
 # %% ../../notebooks/library/jobs/15_cli.ipynb #d1162a41
-SET = "from rgg_shared.core import progress, set_task_value\nprogress(f'n is {n}')\nset_task_value('twice', 2 * n)"
+SET = "from rgg_shared.core import print_progress, set_task_value\nprint_progress(f'n is {n}')\nset_task_value('twice', 2 * n)"
 
 
 def test_values_pass_from_task_to_task_and_the_run_is_recorded(tmp_path, data):
@@ -127,7 +128,7 @@ def test_an_interrupt_ends_the_kernel_and_marks_the_run(tmp_path, waiting, how):
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     run = load_run()
     assert run.state == "CANCELED" and {t["state"] for t in run.tasks.values()} == {"CANCELED"}
-    assert not marked_processes(RUNNER, run.run_id)
+    assert not find_marked_processes(RUNNER_VARIABLE, run.run_id)
 
 
 def test_two_runners_keep_to_max_concurrent_runs(tmp_path, waiting):
@@ -156,7 +157,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(data, arguments, sentence):
     runner = CliRunner().invoke(app, arguments)
     said = str(runner.exception) if isinstance(runner.exception, UserError) else runner.output
     assert sentence in said and runner.exit_code in (1, 2)
-    assert not run_ids()
+    assert not list_run_ids()
 
 
 def test_a_notebook_runs_alone_with_its_parameters(tmp_path, data):

@@ -14,17 +14,21 @@ import pytest
 from conftest import notebook
 
 from rgg_shared.jobs.notebooks import (
-    ATTEMPT,
-    RUNNER,
+    ATTEMPT_VARIABLE,
+    RUNNER_VARIABLE,
     Execution,
     ExecutionEnded,
+    count_oom_kills,
     explain_error,
-    marked_processes,
-    out_of_memory,
+    find_marked_processes,
 )
 
 # %% ../../notebooks/library/jobs/06_notebooks.ipynb #4f4026a6
-SLEEP = "import os, subprocess, time\nopen(path, 'w').write(str(os.getpid()))\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\ntime.sleep(600)"
+SLEEP = """import os, subprocess, time
+open(path, 'w').write(str(os.getpid()))
+subprocess.Popen(['sleep', '600'], start_new_session=True)
+time.sleep(600)"""
+STUBBORN = "while True:\n    try: time.sleep(600)\n    except KeyboardInterrupt: pass"
 
 
 def wait_for(path):
@@ -35,81 +39,102 @@ def wait_for(path):
     raise AssertionError(f"{path} was not written")
 
 # %% ../../notebooks/library/jobs/06_notebooks.ipynb #a7959537
+PRINT = """import os, sys
+print('n is', n, os.environ['WORD'])
+print('one line,', end=' ')
+print('in two parts')"""
+
+
 def test_steps_lines_parameters_and_environment_reach_their_places(tmp_path):
-    cells = "## Doubling", "import os, sys\nprint('n is', n, os.environ['WORD'])\nprint('one line,', end=' ')\nprint('in two parts')"
-    seen = []
-    execution = Execution(notebook(tmp_path / "a.ipynb", *cells, parameters="n = 1"), tmp_path / "out" / "a.ipynb", lambda **event: seen.append(event))
+    events = []
+    path = notebook(tmp_path / "a.ipynb", "## Doubling", PRINT, parameters="n = 1")
+    execution = Execution(path, tmp_path / "out" / "a.ipynb", lambda **event: events.append(event))
     execution.run({"n": 21}, os.environ | {"WORD": "x"})
-    assert {"step": "Doubling"} in seen and [e["line"] for e in seen if "line" in e] == ["n is 21 x", "one line, in two parts"]
+    assert {"step": "Doubling"} in events
+    assert [event["line"] for event in events if "line" in event] == ["n is 21 x", "one line, in two parts"]
     assert "n = 21" in [cell.source for cell in nbformat.read(tmp_path / "out" / "a.ipynb", 4).cells][1]
-    assert not marked_processes(ATTEMPT, execution.mark)
+    assert not find_marked_processes(ATTEMPT_VARIABLE, execution.mark)
 
 
 @pytest.mark.parametrize("cell, code, sentence", [
     ("1 / 0", "RunExecutionError", "ZeroDivisionError: division by zero\n(in the step “2. Divide”, cell 3)"),
-    ("from rgg_shared.core import UserError\nraise UserError('The file x is empty.')", "RunExecutionError", "The file x is empty."),
-    ("import os\nos.kill(os.getpid(), 9)", "DriverError", "The notebook's kernel was ended by SIGKILL. The machine may have run out of memory.\n(in the"),
-    ("import os\nos._exit(3)", "DriverError", "The notebook's kernel ended with exit code 3.\n(in the step “2. Divide”, cell 3)"),
+    ("from rgg_shared.core import UserError\nraise UserError('The file x is empty.')", "RunExecutionError",
+     "The file x is empty."),
+    ("import os\nos.kill(os.getpid(), 9)", "DriverError",
+     "The notebook's kernel was ended by SIGKILL. The machine may have run out of memory.\n(in the"),
+    ("import os\nos._exit(3)", "DriverError",
+     "The notebook's kernel ended with exit code 3.\n(in the step “2. Divide”, cell 3)"),
 ])
-def test_a_failure_is_told_with_its_step(tmp_path, cell, code, sentence):
+def test_a_failure_is_explained_with_its_step(tmp_path, cell, code, sentence):
     execution = Execution(notebook(tmp_path / "a.ipynb", "## 2. Divide", cell), tmp_path / "copy.ipynb")
     with pytest.raises(Exception) as raised:
         execution.run({}, dict(os.environ))
-    got, said = explain_error(raised.value, execution, out_of_memory())
-    assert got == code and said.startswith(sentence) and (tmp_path / "copy.ipynb").exists()
+    found, message = explain_error(raised.value, execution, count_oom_kills())
+    assert found == code and message.startswith(sentence) and (tmp_path / "copy.ipynb").exists()
 
 # %% ../../notebooks/library/jobs/06_notebooks.ipynb #05f4508c
-def test_a_full_disk_and_a_notebook_that_has_gone_are_told(tmp_path):
-    there = Execution(notebook(tmp_path / "a.ipynb"), tmp_path / "copy.ipynb")
-    assert explain_error(OSError(28, "No space left on device"), there) == ("StorageAccessError", f"No space is left on the disk of {tmp_path}.")
-    gone = Execution(tmp_path / "b.ipynb", tmp_path / "copy.ipynb")
+def test_a_full_disk_is_named(tmp_path):
+    execution = Execution(notebook(tmp_path / "a.ipynb"), tmp_path / "copy.ipynb")
+    expected = ("StorageAccessError", f"No space is left on the disk of {tmp_path}.")
+    assert explain_error(OSError(28, "No space left on device"), execution) == expected
+
+
+def test_a_missing_notebook_is_named(tmp_path):
+    execution = Execution(tmp_path / "b.ipynb", tmp_path / "copy.ipynb")
     with pytest.raises(FileNotFoundError) as raised:
-        gone.run({}, dict(os.environ))
-    assert explain_error(raised.value, gone) == ("ResourceNotFound", f"The notebook {tmp_path}/b.ipynb is not there any more.")
+        execution.run({}, dict(os.environ))
+    expected = ("ResourceNotFound", f"The notebook {tmp_path}/b.ipynb no longer exists.")
+    assert explain_error(raised.value, execution) == expected
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
 def test_ending_interrupts_the_cell_and_leaves_no_process(tmp_path, stubborn):
-    cell = SLEEP.replace("time.sleep(600)", "while True:\n    try: time.sleep(600)\n    except KeyboardInterrupt: pass") if stubborn else SLEEP
+    cell = SLEEP.replace("time.sleep(600)", STUBBORN) if stubborn else SLEEP
     path, stop = tmp_path / "pid", threading.Event()
-    execution = Execution(notebook(tmp_path / "a.ipynb", cell, "never = 1", parameters="path = ''"), tmp_path / "copy.ipynb")
+    source = notebook(tmp_path / "a.ipynb", cell, "never = 1", parameters="path = ''")
+    execution = Execution(source, tmp_path / "copy.ipynb")
     threading.Thread(target=lambda: (wait_for(path), stop.set())).start()
     with pytest.raises(ExecutionEnded):
         execution.run({"path": str(path)}, dict(os.environ), stop.is_set, grace=lambda: 1.0)
-    assert not psutil.pid_exists(int(path.read_text())) and not marked_processes(ATTEMPT, execution.mark)
+    assert not psutil.pid_exists(int(path.read_text()))
+    assert not find_marked_processes(ATTEMPT_VARIABLE, execution.mark)
     if not stubborn:
         assert "KeyboardInterrupt" in (tmp_path / "copy.ipynb").read_text()
 
 # %% ../../notebooks/library/jobs/06_notebooks.ipynb #687a6d68
 def test_two_notebooks_at_once_do_not_mix(tmp_path):
+    lines = {1: [], 2: []}
+
     def run(n):
-        told[n] = []
-        execution = Execution(notebook(tmp_path / f"{n}.ipynb", "import os\nprint(n, os.environ['N'])", parameters="n = 0"),
-                                        tmp_path / f"copy-{n}.ipynb", lambda **event: told[n].append(event.get("line")))
+        path = notebook(tmp_path / f"{n}.ipynb", "import os\nprint(n, os.environ['N'])", parameters="n = 0")
+        notify = lambda **event: lines[n].append(event.get("line"))
+        execution = Execution(path, tmp_path / f"copy-{n}.ipynb", notify)
         execution.run({"n": n}, os.environ | {"N": str(n)})
 
-    told = {}
     threads = [threading.Thread(target=run, args=(n,)) for n in (1, 2)]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
-    assert "1 1" in told[1] and "2 2" in told[2] and "1 1" not in told[2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "1 1" in lines[1] and "2 2" in lines[2] and "1 1" not in lines[2]
 
-
-def test_a_runner_that_is_killed_leaves_no_process(tmp_path):
-    path = notebook(tmp_path / "a.ipynb", SLEEP, parameters="path = ''")
+# %% ../../notebooks/library/jobs/06_notebooks.ipynb #5a7cc451
+def test_a_killed_runner_leaves_no_process(tmp_path):
+    notebook(tmp_path / "a.ipynb", SLEEP, parameters="path = ''")
     code = f"""if True:
         import os, pathlib
-        from rgg_shared.jobs.notebooks import RUNNER, Execution, guard_processes
+        from rgg_shared.jobs.notebooks import RUNNER_VARIABLE, Execution, guard_processes
         with guard_processes("m1"):
-            execution = Execution(pathlib.Path({str(path)!r}), pathlib.Path({str(tmp_path / 'copy.ipynb')!r}))
-            execution.run({{"path": {str(tmp_path / 'pid')!r}}}, os.environ | {{RUNNER: "outer/m1"}})"""
+            folder = pathlib.Path({str(tmp_path)!r})
+            execution = Execution(folder / "a.ipynb", folder / "copy.ipynb")
+            execution.run({{"path": str(folder / "pid")}}, os.environ | {{RUNNER_VARIABLE: "outer/m1"}})"""
     runner = subprocess.Popen([sys.executable, "-c", code])
     wait_for(tmp_path / "pid")
-    assert len(marked_processes(RUNNER, "m1")) == 2  # the kernel and what it has started
+    assert len(find_marked_processes(RUNNER_VARIABLE, "m1")) == 2  # the kernel and what it has started
     runner.send_signal(signal.SIGKILL)
     runner.wait()
     for _ in range(100):
-        if not marked_processes(RUNNER, "m1"):
+        if not find_marked_processes(RUNNER_VARIABLE, "m1"):
             return
         time.sleep(0.1)
-    raise AssertionError(marked_processes(RUNNER, "m1"))
+    raise AssertionError(find_marked_processes(RUNNER_VARIABLE, "m1"))

@@ -12,18 +12,18 @@ from rgg_shared.core.messages import UserError
 from rgg_shared.jobs.records import (
     Run,
     admit_run,
-    blank_record,
-    cancel_requested,
+    find_last_success,
     find_run,
     format_duration,
-    hold_run,
     is_alive,
-    last_success,
+    is_cancel_requested,
+    list_run_ids,
     load_run,
-    new_run_id,
+    lock_run,
+    make_run_id,
+    new_task_record,
     read_run,
     request_cancel,
-    run_ids,
 )
 
 # %% ../../notebooks/library/jobs/05_records.ipynb #c81f40e3
@@ -33,116 +33,129 @@ def data(tmp_path, monkeypatch):
     return tmp_path / "data"
 
 
-def new(job="j", **settings):
-    return Run(new_run_id(job), job, settings, {"lake": "x"}, "/somewhere/jobs.json", tasks={"a": blank_record(), "b": blank_record()})
+def new_run(job="j", **settings):
+    tasks = {"a": new_task_record(), "b": new_task_record()}
+    return Run(make_run_id(job), job, settings, {"lake": "x"}, "/somewhere/jobs.json", tasks=tasks)
 
 # %% ../../notebooks/library/jobs/05_records.ipynb #69df6f55
 @pytest.mark.parametrize("seconds, words", [
     (-3, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"),
     (59.6, "1 min"), (185, "3 min 05 s"), (7200, "2 h"), (7260, "2 h 01 min"), (273_600, "3 d 04 h")])
-def test_a_time_span_is_told_in_words(seconds, words):
+def test_a_time_span_is_written_in_words(seconds, words):
     assert format_duration(seconds) == words
 
 # %% ../../notebooks/library/jobs/05_records.ipynb #1cafaae2
 def test_a_run_is_read_as_it_was_written_with_its_iterations(data):
-    run = new()
-    with hold_run(run.run_id):
+    run = new_run()
+    with lock_run(run.run_id):
         assert admit_run(run) == "RUNNING"
-        run.set_iterations("a", {"5": blank_record(input=0)})
-        run.set_iterations("a", {"0": blank_record(input=1), "10": blank_record(input=2)})
+        run.set_iterations("a", {"5": new_task_record(input=0)})
+        run.set_iterations("a", {"0": new_task_record(input=1), "10": new_task_record(input=2)})
         run.update("b", state="SUCCESS", values={"x": [1]})
         run.update("a", "10", state="FAILED", error="no")
         run.update("a", "0", state="SUCCESS")
         run.update("a", state="FAILED")
-        assert load_run(run.run_id[:20]) == run and json.dumps(run.as_dict()) == json.dumps(load_run().as_dict()), "in the same order"
+        assert load_run(run.run_id[:20]) == run
+        assert json.dumps(run.as_dict()) == json.dumps(load_run().as_dict()), "in the same order"
         run.set_iterations("b", {})
         run.update("b", state="SUCCESS")
         assert load_run() == run, "a loop over nothing"
-    assert run_ids() == [run.run_id]
-    assert last_success("j", "b") == run.run_id and last_success("j", "a") is None
+    assert list_run_ids() == [run.run_id]
+    assert find_last_success("j", "b") == run.run_id and find_last_success("j", "a") is None
 
 
-def test_a_run_without_its_runner_is_shown_as_that(data):
-    run = new()
-    with hold_run(run.run_id):
+def test_a_run_without_its_runner_is_shown_as_lost(data):
+    run = new_run()
+    with lock_run(run.run_id):
         admit_run(run)
         run.update("a", state="RUNNING")
         assert load_run().state == "RUNNING"
     lost = load_run()
-    assert lost.state == lost.tasks["a"]["state"] == "INTERNAL_ERROR" and f"rgg repair {run.run_id}" in lost.error
+    assert lost.state == lost.tasks["a"]["state"] == "INTERNAL_ERROR"
+    assert f"rgg repair {run.run_id}" in lost.error
     assert lost.tasks["b"]["state"] == "BLOCKED" and read_run(run.run_id).state == "RUNNING"
 
 
-def test_names_of_runs(data):
-    with pytest.raises(UserError, match="no run 'x'; there is: none"):
+def test_a_run_is_found_by_the_beginning_of_its_id(data):
+    with pytest.raises(UserError, match="no run 'x'; known: none"):
         load_run("x")
     for job in ("j", "k"):
-        admit_run(new(job))
+        admit_run(new_run(job))
     with pytest.raises(UserError, match="2 runs begin with '2'"):
         find_run("2")
-    older = load_run(run_ids()[0])
+    older = load_run(list_run_ids()[0])
     older.save()
-    assert find_run().split("-")[2] == "k" and run_ids()[0] == older.run_id, "an older run stays that when it is written again"
+    assert find_run().split("-")[2] == "k"
+    assert list_run_ids()[0] == older.run_id, "an older run stays older when it is written again"
 
 # %% ../../notebooks/library/jobs/05_records.ipynb #9d87ddf5
-def test_a_job_has_no_more_runs_at_a_time_than_it_may(data):
-    first, second = new(max_concurrent_runs=1), new(max_concurrent_runs=1)
-    with hold_run(first.run_id):
+def test_a_job_has_no_more_active_runs_than_its_limit(data):
+    first, second = new_run(max_concurrent_runs=1), new_run(max_concurrent_runs=1)
+    with lock_run(first.run_id):
         assert admit_run(first) == "RUNNING"
-        with hold_run(second.run_id):
-            assert admit_run(second) == "MAXIMUM_CONCURRENT_RUNS_REACHED" and first.run_id in second.error and second.end_time
-    with hold_run(second.run_id):  # the first has lost its runner, and counts no more
+        with lock_run(second.run_id):
+            assert admit_run(second) == "MAXIMUM_CONCURRENT_RUNS_REACHED"
+            assert first.run_id in second.error and second.end_time
+    with lock_run(second.run_id):  # the first has lost its runner, so it no longer counts
         assert admit_run(second) == "RUNNING" and second.error is None
 
 
 def test_runs_wait_in_the_order_of_arrival(data):
-    queued = [new(queue={"enabled": True}) for _ in range(3)]
+    queued = [new_run(queue={"enabled": True}) for _ in range(3)]
     for n, run in enumerate(queued):
-        run.run_id = f"{9 - n}-{run.run_id}"  # in one second, ids are in no order
-    with hold_run(queued[1].run_id), hold_run(queued[2].run_id):
-        with hold_run(queued[0].run_id):
+        run.run_id = f"{9 - n}-{run.run_id}"  # within a second, ids have no order
+    with lock_run(queued[1].run_id), lock_run(queued[2].run_id):
+        with lock_run(queued[0].run_id):
             assert [admit_run(run) for run in queued] == ["RUNNING", "QUEUED", "QUEUED"]
         assert admit_run(queued[2]) == "QUEUED" and admit_run(queued[1]) == "RUNNING"
 
 
-def test_two_hundred_runs_that_begin_at_once_are_admitted_one_at_a_time(data):
-    admit_run(new("other"))
-    states, stack = [], threading.Barrier(8)
+def test_two_hundred_runs_that_start_at_once_are_admitted_one_at_a_time(data):
+    admit_run(new_run("other"))
+    states, barrier = [], threading.Barrier(8)
 
     def begin():
-        stack.wait()
+        barrier.wait()
         for _ in range(25):
-            run = new(max_concurrent_runs=1)
-            with hold_run(run.run_id):
+            run = new_run(max_concurrent_runs=1)
+            with lock_run(run.run_id):
                 states.append(admit_run(run))
                 run.state = "SUCCESS" if states[-1] == "RUNNING" else run.state
                 run.save()
 
-    together = [threading.Thread(target=begin) for _ in range(8)]
-    [thread.start() for thread in together]
-    [thread.join() for thread in together]
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert len(states) == 200 and "RUNNING" in states
+
+# %% ../../notebooks/library/jobs/05_records.ipynb #98fec80c
+HOLD = """import time
+from rgg_shared.jobs.records import lock_run
+with lock_run('r'):
+    print('held', flush=True)
+    time.sleep(60)"""
 
 
 def test_a_killed_process_leaves_its_lock_free(data):
-    code = "import time\nfrom rgg_shared.jobs.records import hold_run\nwith hold_run('r'):\n    print('held', flush=True)\n    time.sleep(60)"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "held\n" and is_alive("r")
-    with pytest.raises(UserError, match="is going on"), hold_run("r"):
+    with pytest.raises(UserError, match="is still running"), lock_run("r"):
         pass
     process.kill()
     process.wait()
     assert not is_alive("r")
 
 
-def test_asking_a_run_to_end(data):
-    run = new()
-    with hold_run(run.run_id):
+def test_an_active_run_can_be_asked_to_end(data):
+    run = new_run()
+    with lock_run(run.run_id):
         admit_run(run)
-        assert not cancel_requested(run)
+        assert not is_cancel_requested(run)
         request_cancel(run.run_id)
-        assert cancel_requested(run)
+        assert is_cancel_requested(run)
     run.state = "SUCCESS"
     run.save()
-    with pytest.raises(UserError, match="is over already: SUCCESS"):
+    with pytest.raises(UserError, match="has already ended: SUCCESS"):
         request_cancel(run.run_id)

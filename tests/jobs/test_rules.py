@@ -6,53 +6,73 @@ from itertools import product
 import pytest
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.jobs.rules import SKIPPED, decide_task, evaluate_condition, run_result
+from rgg_shared.jobs.rules import SKIPPED, decide_run, decide_task, evaluate_condition
 
 # %% ../../notebooks/library/jobs/02_rules.ipynb #e125a809
-OK, NO, EX, DIS, CAN, OUT = "SUCCESS", "FAILED", "EXCLUDED", "DISABLED", "CANCELED", "OUTCOME"
+OK, NO, EX, DIS, CAN, OTHER = "SUCCESS", "FAILED", "EXCLUDED", "DISABLED", "CANCELED", "OTHER_OUTCOME"
 
 
 @pytest.mark.parametrize("run_if, states, expected", [
-    ("ALL_SUCCESS", [], "RUN"), ("ALL_SUCCESS", [OK, OK], "RUN"), ("ALL_SUCCESS", [OK, NO], "UPSTREAM_FAILED"),
-    ("ALL_SUCCESS", [OK, EX], "RUN"), ("ALL_SUCCESS", [EX, EX], EX), ("ALL_SUCCESS", [DIS, OK], DIS), ("ALL_SUCCESS", [DIS, NO], DIS),
-    ("ALL_SUCCESS", [OK, OUT], EX), ("ALL_SUCCESS", [OUT], EX), ("ALL_SUCCESS", [CAN, OK], "UPSTREAM_CANCELED"),
-    ("ALL_SUCCESS", [CAN, NO], "UPSTREAM_FAILED"), ("ALL_SUCCESS", ["UPSTREAM_FAILED"], "UPSTREAM_FAILED"), ("ALL_SUCCESS", ["TIMEDOUT"], "UPSTREAM_FAILED"),
-    ("AT_LEAST_ONE_SUCCESS", [OK, NO], "RUN"), ("AT_LEAST_ONE_SUCCESS", [NO, NO], "UPSTREAM_FAILED"), ("AT_LEAST_ONE_SUCCESS", [DIS, OK], "RUN"),
-    ("AT_LEAST_ONE_SUCCESS", [DIS, DIS], DIS), ("AT_LEAST_ONE_SUCCESS", [DIS, NO], "UPSTREAM_FAILED"), ("AT_LEAST_ONE_SUCCESS", [OUT, OK], "RUN"),
-    ("NONE_FAILED", [OK, EX], "RUN"), ("NONE_FAILED", [OK, NO], "UPSTREAM_FAILED"), ("NONE_FAILED", [DIS, OK], "RUN"), ("NONE_FAILED", [DIS, DIS], DIS),
-    ("NONE_FAILED", [DIS, EX], "RUN"), ("NONE_FAILED", [EX], EX), ("NONE_FAILED", [OUT, OK], "RUN"),
-    ("ALL_DONE", [NO, DIS], "RUN"), ("ALL_DONE", [DIS], "RUN"), ("ALL_DONE", [EX], EX), ("ALL_DONE", [OUT], "RUN"),
-    ("AT_LEAST_ONE_FAILED", [OK, NO], "RUN"), ("AT_LEAST_ONE_FAILED", [OK, OK], EX), ("AT_LEAST_ONE_FAILED", [DIS, NO], "RUN"),
-    ("AT_LEAST_ONE_FAILED", [DIS, OK], EX), ("AT_LEAST_ONE_FAILED", [CAN], "RUN"),
-    ("ALL_FAILED", [NO, "TIMEDOUT"], "RUN"), ("ALL_FAILED", [NO, OK], EX), ("ALL_FAILED", [DIS, NO], DIS), ("ALL_FAILED", [EX, NO], EX),
+    ("ALL_SUCCESS", [], "RUN"), ("ALL_SUCCESS", [OK, OK], "RUN"),
+    ("ALL_SUCCESS", [OK, NO], "UPSTREAM_FAILED"),
+    ("ALL_SUCCESS", [OK, EX], "RUN"), ("ALL_SUCCESS", [EX, EX], EX), ("ALL_SUCCESS", [DIS, OK], DIS),
+    ("ALL_SUCCESS", [DIS, NO], DIS), ("ALL_SUCCESS", [OK, OTHER], EX), ("ALL_SUCCESS", [OTHER], EX),
+    ("ALL_SUCCESS", [CAN, OK], "UPSTREAM_CANCELED"), ("ALL_SUCCESS", [CAN, NO], "UPSTREAM_FAILED"),
+    ("ALL_SUCCESS", ["UPSTREAM_FAILED"], "UPSTREAM_FAILED"), ("ALL_SUCCESS", ["TIMEDOUT"], "UPSTREAM_FAILED"),
+    ("AT_LEAST_ONE_SUCCESS", [OK, NO], "RUN"), ("AT_LEAST_ONE_SUCCESS", [NO, NO], "UPSTREAM_FAILED"),
+    ("AT_LEAST_ONE_SUCCESS", [DIS, OK], "RUN"), ("AT_LEAST_ONE_SUCCESS", [DIS, DIS], DIS),
+    ("AT_LEAST_ONE_SUCCESS", [DIS, NO], "UPSTREAM_FAILED"), ("AT_LEAST_ONE_SUCCESS", [OTHER, OK], "RUN"),
+    ("NONE_FAILED", [OK, EX], "RUN"), ("NONE_FAILED", [OK, NO], "UPSTREAM_FAILED"),
+    ("NONE_FAILED", [DIS, OK], "RUN"),
+    ("NONE_FAILED", [DIS, DIS], DIS), ("NONE_FAILED", [DIS, EX], "RUN"), ("NONE_FAILED", [EX], EX),
+    ("NONE_FAILED", [OTHER, OK], "RUN"),
+    ("ALL_DONE", [NO, DIS], "RUN"), ("ALL_DONE", [DIS], "RUN"), ("ALL_DONE", [EX], EX),
+    ("ALL_DONE", [OTHER], "RUN"),
+    ("AT_LEAST_ONE_FAILED", [OK, NO], "RUN"), ("AT_LEAST_ONE_FAILED", [OK, OK], EX),
+    ("AT_LEAST_ONE_FAILED", [DIS, NO], "RUN"), ("AT_LEAST_ONE_FAILED", [DIS, OK], EX),
+    ("AT_LEAST_ONE_FAILED", [CAN], "RUN"),
+    ("ALL_FAILED", [NO, "TIMEDOUT"], "RUN"), ("ALL_FAILED", [NO, OK], EX), ("ALL_FAILED", [DIS, NO], DIS),
+    ("ALL_FAILED", [EX, NO], EX),
 ])
 def test_run_if_on_the_states_of_the_dependencies(run_if, states, expected):
     assert decide_task(run_if, states) == expected
     assert decide_task(run_if, states[::-1]) == expected
 
+
+@pytest.mark.parametrize("run_if", ["ALL_SUCCESS", "ALL_FAILED", "NONE_FAILED", "AT_LEAST_ONE_FAILED"])
+def test_every_combination_of_states_is_decided(run_if):
+    decisions = SKIPPED | {"RUN", "UPSTREAM_FAILED", "UPSTREAM_CANCELED"}
+    for states in product((OK, NO, EX, DIS, CAN, OTHER), repeat=3):
+        assert decide_task(run_if, list(states)) in decisions
+
 # %% ../../notebooks/library/jobs/02_rules.ipynb #311e7205
 @pytest.mark.parametrize("op, left, right, expected", [
-    ("EQUAL_TO", "12.0", "12", "false"), ("NOT_EQUAL", "12.0", "12", "true"), ("GREATER_THAN_OR_EQUAL", "12.0", "12", "true"),
-    ("GREATER_THAN_OR_EQUAL", "10.0", "12", "false"), ("LESS_THAN", "9", "10", "true"), ("GREATER_THAN", "1e3", "999", "true"),
-    ("LESS_THAN_OR_EQUAL", "-1", "-1", "true"), ("EQUAL_TO", "true", "true", "true"),
+    ("EQUAL_TO", "12.0", "12", "false"),
+    ("NOT_EQUAL", "12.0", "12", "true"),
+    ("GREATER_THAN_OR_EQUAL", "12.0", "12", "true"),
+    ("GREATER_THAN_OR_EQUAL", "10.0", "12", "false"),
+    ("LESS_THAN", "9", "10", "true"),
+    ("GREATER_THAN", "1e3", "999", "true"),
+    ("LESS_THAN_OR_EQUAL", "-1", "-1", "true"),
+    ("EQUAL_TO", "true", "true", "true"),
 ])
 def test_conditions_compare_text_or_numbers(op, left, right, expected):
     assert evaluate_condition(op, left, right) == expected
 
 
-def test_a_word_is_no_number():
+def test_a_word_is_not_a_number():
     with pytest.raises(UserError, match="'many' is not a number"):
         evaluate_condition("GREATER_THAN", "many", "1")
 
 # %% ../../notebooks/library/jobs/02_rules.ipynb #b288aa05
 @pytest.mark.parametrize("a, b, expected", [
-    (OK, OK, OK), (NO, "UPSTREAM_FAILED", "FAILED"), (NO, OK, "SUCCESS_WITH_FAILURES"), (OK, EX, OK), (OK, NO, "FAILED"), (DIS, DIS, OK),
+    (OK, OK, OK),
+    (NO, "UPSTREAM_FAILED", "FAILED"),
+    (NO, OK, "SUCCESS_WITH_FAILURES"),
+    (OK, EX, OK),
+    (OK, NO, "FAILED"),
+    (DIS, DIS, OK),
     (NO, EX, "SUCCESS_WITH_FAILURES"),
 ])
 def test_the_leaves_decide_the_result(a, b, expected):
-    assert run_result({"a": a, "b": b}, {"a"}) == expected
-
-
-def test_every_combination_of_states_is_decided():
-    for run_if, states in product(("ALL_SUCCESS", "ALL_FAILED", "NONE_FAILED", "AT_LEAST_ONE_FAILED"), product((OK, NO, EX, DIS, CAN, OUT), repeat=3)):
-        assert decide_task(run_if, list(states)) in SKIPPED | {"RUN", "UPSTREAM_FAILED", "UPSTREAM_CANCELED"}
+    assert decide_run({"a": a, "b": b}, {"a"}) == expected

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.jobs.schedules import cron_trigger, next_fires, schedule_trigger
+from rgg_shared.jobs.schedules import list_fire_times, make_cron_trigger, make_job_trigger
 
 # %% ../../notebooks/library/jobs/03_schedules.ipynb #191b4686
 def fires(expression, count=3, after="2026-01-01", zone="UTC"):
-    "The next fire times as text, in their own zone."
+    "Return the next fire times as text, in their own zone."
     start = datetime.fromisoformat(after).replace(tzinfo=ZoneInfo(zone))
-    return [f"{fire:%Y-%m-%d %H:%M:%S}".removesuffix(":00") for fire in next_fires(cron_trigger(expression, zone), count, start)]
+    times = list_fire_times(make_cron_trigger(expression, zone), count, start)
+    return [f"{time:%Y-%m-%d %H:%M:%S}".removesuffix(":00") for time in times]
 
 
 @pytest.mark.parametrize("expression, expected", [  # the examples of Quartz's tutorial, with years to come
@@ -39,7 +40,7 @@ def fires(expression, count=3, after="2026-01-01", zone="UTC"):
     ("0 0 12 1/5 * ?", ["2026-01-01 12:00", "2026-01-06 12:00", "2026-01-11 12:00"]),
     ("0 11 11 11 11 ?", ["2026-11-11 11:11", "2027-11-11 11:11", "2028-11-11 11:11"]),
 ])
-def test_the_tutorials_examples_fire_when_it_says(expression, expected):
+def test_the_examples_of_quartzs_tutorial_fire_as_documented(expression, expected):
     assert fires(expression) == expected
 
 # %% ../../notebooks/library/jobs/03_schedules.ipynb #de6b7ef1
@@ -55,41 +56,52 @@ def test_the_tutorials_examples_fire_when_it_says(expression, expected):
     ("0 0 6 ? * 1,SAT", ["2026-01-03 06:00", "2026-01-04 06:00", "2026-01-10 06:00"]),
     ("0 0 6 ? * L", ["2026-01-03 06:00", "2026-01-10 06:00", "2026-01-17 06:00"]),
     ("0 0 6 ? * FRIL", ["2026-01-30 06:00", "2026-02-27 06:00", "2026-03-27 06:00"]),
-    ("0 0 6 ? * 2#5", ["2026-03-30 06:00", "2026-06-29 06:00", "2026-08-31 06:00"]),  # only months with five Mondays
+    # only months with five Mondays
+    ("0 0 6 ? * 2#5", ["2026-03-30 06:00", "2026-06-29 06:00", "2026-08-31 06:00"]),
     ("0 0 6 ? * sun#1", ["2026-01-04 06:00", "2026-02-01 06:00", "2026-03-01 06:00"]),
     ("0 0 6 15W * ?", ["2026-01-15 06:00", "2026-02-16 06:00", "2026-03-16 06:00"]),  # two Sundays
-    ("0 0 6 1W 8 ?", ["2026-08-03 06:00", "2027-08-02 06:00", "2028-08-01 06:00"]),  # Saturday, Sunday, Tuesday
+    # Saturday, Sunday, Tuesday
+    ("0 0 6 1W 8 ?", ["2026-08-03 06:00", "2027-08-02 06:00", "2028-08-01 06:00"]),
     ("0 0 6 LW * ?", ["2026-01-30 06:00", "2026-02-27 06:00", "2026-03-31 06:00"]),  # two Saturdays
-    ("0 0 6 31W * ?", ["2026-01-30 06:00", "2026-03-31 06:00", "2026-05-29 06:00"]),  # months of 31 days; a Sunday at their end
+    # months of 31 days; a Sunday at their end
+    ("0 0 6 31W * ?", ["2026-01-30 06:00", "2026-03-31 06:00", "2026-05-29 06:00"]),
     ("0 0 6 L-3W * ?", ["2026-01-28 06:00", "2026-02-25 06:00", "2026-03-27 06:00"]),
     ("0 0 0 29 2 ?", ["2028-02-29 00:00", "2032-02-29 00:00", "2036-02-29 00:00"]),
 ])
-def test_the_rest_of_the_grammar_fires_when_it_says(expression, expected):
+def test_the_rest_of_the_grammar_fires_as_documented(expression, expected):
     assert fires(expression) == expected
 
 
-@pytest.mark.parametrize("expression", ["0 0 0 30 2 ?", "0 0 0 31 4,6,9,11 ?", "0 0 0 L-29 2 ?", "0 0 12 * * ? 2020-2025"])
-def test_a_schedule_that_never_comes_has_no_next_fire(expression):
+@pytest.mark.parametrize("expression", [
+    "0 0 0 30 2 ?", "0 0 0 31 4,6,9,11 ?", "0 0 0 L-29 2 ?", "0 0 12 * * ? 2020-2025",
+])
+def test_a_schedule_that_never_comes_has_no_fire_time(expression):
     assert fires(expression) == []
 
 
-def test_the_next_fire_is_after_the_time_that_was_asked():
+def test_fire_times_are_later_than_the_given_time():
     assert fires("0 0 12 * * ?", 1, "2026-01-01 12:00:00") == ["2026-01-02 12:00"]
 
 # %% ../../notebooks/library/jobs/03_schedules.ipynb #49fdbd19
 def offsets(expression, after, count):
-    return [f"{fire:%d %H:%M %z}" for fire in next_fires(cron_trigger(expression, "Europe/Paris"), count, datetime.fromisoformat(after))]
+    trigger = make_cron_trigger(expression, "Europe/Paris")
+    times = list_fire_times(trigger, count, datetime.fromisoformat(after))
+    return [f"{time:%d %H:%M %z}" for time in times]
 
 
-def test_a_time_that_the_clock_leaves_out_fires_an_hour_later():
-    assert offsets("0 30 2 * * ?", "2026-03-28T00:00Z", 3) == ["28 02:30 +0100", "29 03:30 +0200", "30 02:30 +0200"]
-    assert offsets("0 0/30 * * * ?", "2026-03-29T00:00Z", 3) == ["29 01:30 +0100", "29 03:00 +0200", "29 03:30 +0200"]
+def test_a_time_in_the_hour_that_spring_leaves_out_fires_an_hour_later():
+    daily = offsets("0 30 2 * * ?", "2026-03-28T00:00Z", 3)
+    assert daily == ["28 02:30 +0100", "29 03:30 +0200", "30 02:30 +0200"]
+    half_hourly = offsets("0 0/30 * * * ?", "2026-03-29T00:00Z", 3)
+    assert half_hourly == ["29 01:30 +0100", "29 03:00 +0200", "29 03:30 +0200"]
 
 
-def test_a_time_that_the_clock_shows_twice_fires_once():
+def test_a_time_in_the_hour_that_autumn_repeats_fires_once():
     assert offsets("0 30 2 * * ?", "2026-10-24T12:00Z", 2) == ["25 02:30 +0200", "26 02:30 +0100"]
-    assert offsets("0 30 2 * * ?", "2026-10-25T01:10Z", 1) == ["26 02:30 +0100"]  # asked in the hour's second showing
-    assert offsets("0 0 * * * ?", "2026-10-24T22:30Z", 3) == ["25 01:00 +0200", "25 02:00 +0200", "25 03:00 +0100"]
+    # asked when the hour is shown for the second time
+    assert offsets("0 30 2 * * ?", "2026-10-25T01:10Z", 1) == ["26 02:30 +0100"]
+    hourly = offsets("0 0 * * * ?", "2026-10-24T22:30Z", 3)
+    assert hourly == ["25 01:00 +0200", "25 02:00 +0200", "25 03:00 +0100"]
 
 
 def test_no_fire_after_midnight_is_lost_to_summer_time():
@@ -125,32 +137,32 @@ def test_no_fire_after_midnight_is_lost_to_summer_time():
     ("0 0 12 * * ? 1969", "the year is '1969', but has to be 1970 to 2199"),
     ("0 0 12 * * ? 2030-2026", "the year is '2030-2026'"),
 ])
-def test_what_cannot_be_read_is_named_with_what_is_allowed(expression, sentence):
+def test_an_unreadable_expression_is_named_with_the_allowed_values(expression, sentence):
     with pytest.raises(UserError, match=sentence) as e:
-        cron_trigger(expression)
+        make_cron_trigger(expression)
     assert repr(expression) in str(e.value)
 
 
-def test_an_unknown_time_zone_is_told_with_the_nearest():
-    with pytest.raises(UserError, match="there is no time zone 'Europe/Pari'; did you mean Europe/Paris?"):
-        cron_trigger("0 0 12 * * ?", "Europe/Pari")
+def test_an_unknown_time_zone_is_named_with_the_nearest_one():
+    with pytest.raises(UserError, match="unknown time zone 'Europe/Pari'; did you mean Europe/Paris?"):
+        make_cron_trigger("0 0 12 * * ?", "Europe/Pari")
     with pytest.raises(UserError, match="write it as in Europe/Paris"):
-        cron_trigger("0 0 12 * * ?", "")
+        make_cron_trigger("0 0 12 * * ?", "")
 
 # %% ../../notebooks/library/jobs/03_schedules.ipynb #b65e7e9d
 def weekday(day):
-    "1 is Sunday."
+    "Return the number of a day in the week; 1 is Sunday."
     return day.isoweekday() % 7 + 1
 
 
 def nearest(day, last):
-    "The weekday nearest to a day, in its month."
+    "Return the weekday nearest to a day, in its month."
     workdays = [d for n in range(1, last + 1) if (d := day.replace(day=n)).isoweekday() < 6]
     return min(workdays, key=lambda d: (abs((d - day).days), d))
 
 
-def comes(day, of_month, of_week):
-    "True if the two day fields, each a kind with its numbers, take in the day."
+def fires_on(day, of_month, of_week):
+    "Return True if the two day fields, each a kind with its numbers, contain the day."
     last = calendar.monthrange(day.year, day.month)[1]
     kind, a, b = of_month or of_week
     return {
@@ -171,7 +183,9 @@ WRITTEN = {
     "list": "{a},{b}", "range": "{a}-{b}", "step": "{a}/{b}", "L": "L-{c}", "W": "{a}W", "LW": "L-{c}W",
     "week": "{a},{b}", "weeks": "{a}-{b}", "#": "{a}#{b}", "last": "{a}L",
 }
-MONTH_DAYS = st.tuples(st.sampled_from(["list", "range", "step", "L", "W", "LW"]), st.integers(1, 31), st.integers(1, 31))
+MONTH_DAYS = st.tuples(
+    st.sampled_from(["list", "range", "step", "L", "W", "LW"]), st.integers(1, 31), st.integers(1, 31),
+)
 WEEK_DAYS = st.one_of(
     st.tuples(st.sampled_from(["week", "weeks", "last"]), st.integers(1, 7), st.integers(1, 7)),
     st.tuples(st.just("#"), st.integers(1, 7), st.integers(1, 5)),
@@ -183,22 +197,25 @@ DAY_FIELDS = st.one_of(st.tuples(MONTH_DAYS, st.none()), st.tuples(st.none(), WE
 
 @settings(max_examples=150, deadline=None)
 @given(DAY_FIELDS, st.integers(1, 12), st.dates(date(2020, 1, 1), date(2030, 1, 1)))
-def test_the_day_fields_are_what_the_calendar_says(fields, month, start):
+def test_the_day_fields_agree_with_the_calendar(fields, month, start):
     texts = [WRITTEN[f[0]].format(a=f[1], b=f[2], c=f[1] - 1) if f else "?" for f in fields]
     every = (start + timedelta(days=n) for n in range(500))
-    expected = [day for day in every if day.month in (month, month % 12 + 1) and comes(day, *fields)]
-    trigger = cron_trigger(f"0 0 12 {texts[0]} {month},{month % 12 + 1} {texts[1]}")
-    found = next_fires(trigger, len(expected) + 1, datetime(start.year, start.month, start.day, tzinfo=UTC))
+    expected = [day for day in every if day.month in (month, month % 12 + 1) and fires_on(day, *fields)]
+    trigger = make_cron_trigger(f"0 0 12 {texts[0]} {month},{month % 12 + 1} {texts[1]}")
+    midnight = datetime(start.year, start.month, start.day, tzinfo=UTC)
+    found = list_fire_times(trigger, len(expected) + 1, midnight)
     assert [fire.date() for fire in found][:len(expected)] == expected
     assert not found[len(expected):] or found[-1].date() >= start + timedelta(days=500)
 
 # %% ../../notebooks/library/jobs/03_schedules.ipynb #b0b22ea1
 def test_a_job_fires_as_its_settings_say():
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    daily = {"schedule": {"quartz_cron_expression": "0 0 2 * * ?", "timezone_id": "Europe/Paris", "pause_status": "UNPAUSED"}}
-    assert next_fires(schedule_trigger(daily), 1, at) == [datetime(2026, 1, 1, 1, tzinfo=UTC)]
+    schedule = {"quartz_cron_expression": "0 0 2 * * ?", "timezone_id": "Europe/Paris"}
+    daily = {"schedule": schedule | {"pause_status": "UNPAUSED"}}
+    assert list_fire_times(make_job_trigger(daily), 1, at) == [datetime(2026, 1, 1, 1, tzinfo=UTC)]
     for unit, span in [("MINUTES", 60), ("HOURS", 3600), ("DAYS", 86400), ("WEEKS", 604800)]:
-        first, second = next_fires(schedule_trigger({"trigger": {"periodic": {"interval": 4, "unit": unit}}}), 2)
+        settings = {"trigger": {"periodic": {"interval": 4, "unit": unit}}}
+        first, second = list_fire_times(make_job_trigger(settings), 2)
         assert (second - first).total_seconds() == 4 * span
         assert abs((first - datetime.now(UTC)).total_seconds() - 4 * span) < 5
 
@@ -209,20 +226,27 @@ def test_a_job_fires_as_its_settings_say():
     {"trigger": {"file_arrival": {"url": "s3://b/"}, "pause_status": "PAUSED"}},
 ])
 def test_a_job_without_a_schedule_or_paused_has_no_trigger(settings):
-    assert schedule_trigger(settings) is None
+    assert make_job_trigger(settings) is None
 
 
 @pytest.mark.parametrize("settings, sentence", [
-    ({"trigger": {"file_arrival": {"url": "s3://b/"}}}, "its trigger has file_arrival: Databricks heeds that, this runner does not"),
-    ({"trigger": {"table_update": {}, "periodic": {"interval": 1, "unit": "DAYS"}}}, "its trigger has table_update"),
+    ({"trigger": {"file_arrival": {"url": "s3://b/"}}},
+     "its trigger has file_arrival: Databricks supports that, this runner does not"),
+    ({"trigger": {"table_update": {}, "periodic": {"interval": 1, "unit": "DAYS"}}},
+     "its trigger has table_update"),
     ({"trigger": {"periodic": {"interval": 0, "unit": "DAYS"}}}, "`interval` is `0`"),
-    ({"trigger": {"periodic": {"interval": 1, "unit": "MONTHS"}}}, "`unit` is `MONTHS`, but has to be MINUTES, HOURS, DAYS, WEEKS"),
+    ({"trigger": {"periodic": {"interval": 1, "unit": "MONTHS"}}},
+     "`unit` is `MONTHS`, but has to be MINUTES, HOURS, DAYS, WEEKS"),
     ({"trigger": {"periodic": {"unit": "DAYS"}}}, "its trigger is not as Databricks takes it .*interval"),
-    ({"schedule": {"quartz_cron_expression": 5, "timezone_id": "UTC"}}, "its schedule is not as Databricks takes it"),
-    ({"schedule": {"timezone_id": "UTC"}}, "its schedule is not as Databricks takes it .*quartz_cron_expression"),
-    ({"schedule": {"quartz_cron_expression": "0 0 2 * * ?", "timezone_id": "UTC", "sql_condition": {}}}, "sql_condition"),
-    ({"schedule": {"timezone_id": "UTC"}, "continuous": {"pause_status": "PAUSED"}}, "it has schedule and continuous"),
+    ({"schedule": {"quartz_cron_expression": 5, "timezone_id": "UTC"}},
+     "its schedule is not as Databricks takes it"),
+    ({"schedule": {"timezone_id": "UTC"}},
+     "its schedule is not as Databricks takes it .*quartz_cron_expression"),
+    ({"schedule": {"quartz_cron_expression": "0 0 2 * * ?", "timezone_id": "UTC", "sql_condition": {}}},
+     "sql_condition"),
+    ({"schedule": {"timezone_id": "UTC"}, "continuous": {"pause_status": "PAUSED"}},
+     "it has schedule and continuous"),
 ])
-def test_what_this_runner_cannot_do_is_named(settings, sentence):
+def test_what_this_runner_does_not_support_is_named(settings, sentence):
     with pytest.raises(UserError, match=sentence):
-        schedule_trigger(settings)
+        make_job_trigger(settings)

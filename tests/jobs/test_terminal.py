@@ -6,7 +6,7 @@ import io
 import pytest
 from rich.console import Console
 
-from rgg_shared.jobs.records import Run, blank_record
+from rgg_shared.jobs.records import Run, new_task_record
 from rgg_shared.jobs.terminal import Screen, print_conclusion, task_table
 
 # %% ../../notebooks/library/jobs/12_terminal.ipynb #bdfdbdd0
@@ -14,10 +14,10 @@ from rgg_shared.jobs.terminal import Screen, print_conclusion, task_table
 def run(tmp_path, monkeypatch):
     monkeypatch.setenv("RGG_DATA", str(tmp_path))
     began = dict(start_time="2026-03-01T00:00:00+00:00", end_time="2026-03-01T00:02:05+00:00")
-    tasks = {"a": blank_record(state="SUCCESS", attempts=2, values={"summary": "all is well"}, **began),
-             "each": blank_record(state="FAILED", error="1 of 3 iterations failed", iterations={
-                 "0": blank_record(state="SUCCESS"), "1": blank_record(state="FAILED", error="KeyError: x", notebook="/n/1.ipynb"), "2": blank_record()}),
-             "many": blank_record(state="SUCCESS", outcome="true")}
+    tasks = {"a": new_task_record(state="SUCCESS", attempts=2, values={"summary": "all is well"}, **began),
+             "each": new_task_record(state="FAILED", error="1 of 3 iterations failed", iterations={
+                 "0": new_task_record(state="SUCCESS"), "1": new_task_record(state="FAILED", error="KeyError: x", notebook="/n/1.ipynb"), "2": new_task_record()}),
+             "many": new_task_record(state="SUCCESS", outcome="true")}
     return Run("20260301-000000-j-1", "j", {}, {}, "jobs.json", state="FAILED", tasks=tasks, **began)
 
 
@@ -36,7 +36,7 @@ def test_the_end_of_a_run_says_what_failed_and_what_to_do(run):
 
 
 def test_a_job_longer_than_the_terminal_shows_what_goes_on(run):
-    run.tasks = {f"t{n}": blank_record(state="SUCCESS") for n in range(100)} | {"now": blank_record(state="RUNNING", attempts=1)}
+    run.tasks = {f"t{n}": new_task_record(state="SUCCESS") for n in range(100)} | {"now": new_task_record(state="RUNNING", attempts=1)}
     said = printed(lambda console: console.print(task_table(run, height=10)))
     assert "now" in said and "t7 " not in said and "100 of 101 are over" in said
 

@@ -12,49 +12,58 @@ from rgg_shared.jobs.validation import find_mistakes
 # %% ../../notebooks/library/jobs/04_validation.ipynb #5fddbfcf
 @pytest.fixture
 def right(tmp_path):
-    "A jobs file of every kind of task, and its content."
+    "A jobs file with every kind of task, and its content."
     def notebook(name, parameters):
         cell = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
         nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / f"{name}.ipynb")
 
     notebook("a", 'lake = "x"\nn = 1')
     notebook("b", 'lake = "x"\nrate = 0.5\nfast = False')
-    night = {
-        "name": "night", "max_concurrent_runs": 1, "queue": {"enabled": True}, "timeout_seconds": 3600,
-        "schedule": {"quartz_cron_expression": "0 0 3 * * ?", "timezone_id": "Europe/Paris", "pause_status": "PAUSED"},
-        "parameters": [{"name": "lake", "default": "data/lake"}, {"name": "rate", "default": "0.1"}, {"name": "threshold", "default": "3"}],
-        "job_clusters": [{"job_cluster_key": "main", "new_cluster": {"spark_version": "18.x", "num_workers": 2}}],
-        "tasks": [
-            {"task_key": "a", "notebook_task": {"notebook_path": "a.ipynb", "base_parameters": {"n": "2"}}, "job_cluster_key": "main",
-             "max_retries": 2, "min_retry_interval_millis": 1000, "retry_on_timeout": True, "timeout_seconds": 60},
-            {"task_key": "many", "depends_on": [{"task_key": "a"}], "condition_task": {
-                "op": "GREATER_THAN", "left": "{{tasks.a.values.rows}}", "right": "{{job.parameters.threshold}}"}},
-            {"task_key": "each", "depends_on": [{"task_key": "many", "outcome": "true"}], "for_each_task": {
-                "inputs": "[1, 2]", "concurrency": 2,
-                "task": {"task_key": "inner", "notebook_task": {"notebook_path": "a.ipynb", "base_parameters": {"n": "{{input}}"}}}}},
-            {"task_key": "b", "depends_on": [{"task_key": "each"}], "run_if": "NONE_FAILED", "notebook_task": {
-                "notebook_path": "b.ipynb", "base_parameters": {"fast": "true"}}},
-            {"task_key": "then", "depends_on": [{"task_key": "b"}], "run_job_task": {
-                "job_id": "${resources.jobs.day.id}", "job_parameters": {"n": "{{job.repair_count}}"}}},
-        ],
+    day = {
+        "name": "day", "trigger": {"periodic": {"interval": 2, "unit": "HOURS"}},
+        "parameters": [{"name": "n", "default": "1"}],
+        "tasks": [{"task_key": "a", "notebook_task": {"notebook_path": "a.ipynb"}}],
     }
-    day = {"name": "day", "trigger": {"periodic": {"interval": 2, "unit": "HOURS"}}, "parameters": [{"name": "n", "default": "1"}],
-           "tasks": [{"task_key": "a", "notebook_task": {"notebook_path": "a.ipynb"}}]}
-    return tmp_path / "jobs.json", {"resources": {"jobs": {"night": night, "day": day}}}
+    return tmp_path / "jobs.json", {"resources": {"jobs": {"night": NIGHT, "day": day}}}
 
+# %% ../../notebooks/library/jobs/04_validation.ipynb #abaff05e
+NIGHT_TASKS = [
+    {"task_key": "a", "notebook_task": {"notebook_path": "a.ipynb", "base_parameters": {"n": "2"}},
+     "job_cluster_key": "main", "max_retries": 2, "min_retry_interval_millis": 1000, "retry_on_timeout": True,
+     "timeout_seconds": 60},
+    {"task_key": "many", "depends_on": [{"task_key": "a"}], "condition_task": {
+        "op": "GREATER_THAN", "left": "{{tasks.a.values.rows}}", "right": "{{job.parameters.threshold}}"}},
+    {"task_key": "each", "depends_on": [{"task_key": "many", "outcome": "true"}], "for_each_task": {
+        "inputs": "[1, 2]", "concurrency": 2, "task": {"task_key": "inner", "notebook_task": {
+            "notebook_path": "a.ipynb", "base_parameters": {"n": "{{input}}"}}}}},
+    {"task_key": "b", "depends_on": [{"task_key": "each"}], "run_if": "NONE_FAILED", "notebook_task": {
+        "notebook_path": "b.ipynb", "base_parameters": {"fast": "true"}}},
+    {"task_key": "then", "depends_on": [{"task_key": "b"}], "run_job_task": {
+        "job_id": "${resources.jobs.day.id}", "job_parameters": {"n": "{{job.repair_count}}"}}},
+]
+NIGHT = {
+    "name": "night", "max_concurrent_runs": 1, "queue": {"enabled": True}, "timeout_seconds": 3600,
+    "schedule": {
+        "quartz_cron_expression": "0 0 3 * * ?", "timezone_id": "Europe/Paris", "pause_status": "PAUSED",
+    },
+    "parameters": [
+        {"name": "lake", "default": "data/lake"}, {"name": "rate", "default": "0.1"},
+        {"name": "threshold", "default": "3"},
+    ],
+    "job_clusters": [{"job_cluster_key": "main", "new_cluster": {"spark_version": "18.x", "num_workers": 2}}],
+    "tasks": NIGHT_TASKS,
+}
 
-def found(file, content):
+# %% ../../notebooks/library/jobs/04_validation.ipynb #2ce37919
+def write_and_check(file, content):
+    "Write a jobs file; return its findings as text."
     file.write_text(json.dumps(content))
     return [str(finding) for finding in find_mistakes(file)]
 
 
-def test_a_right_file_has_no_findings(right):
-    assert found(*right) == []
-
-
 def change(job, path, value):
     "Set, or with None remove, what is at a path of keys and numbers."
-    *way, last = [int(p) if p.isdigit() else p for p in path.split("/")]
+    *way, last = [int(part) if part.isdigit() else part for part in path.split("/")]
     for step in way:
         job = job[step]
     if value is None:
@@ -62,15 +71,22 @@ def change(job, path, value):
     else:
         job[last] = value
 
+
+def test_a_right_file_has_no_findings(right):
+    assert write_and_check(*right) == []
+
 # %% ../../notebooks/library/jobs/04_validation.ipynb #31151763
+NOTEBOOK = ".tasks[0].notebook_task"
+PARAMETERS = "tasks/0/notebook_task/base_parameters"
 INNER = "tasks/2/for_each_task/task/notebook_task/base_parameters"
+WHEEL = {"task_key": "wheel", "python_wheel_task": {"package_name": "p", "entry_point": "e"}}
 MISTAKES = [  # where, what stands there, the path of the finding, a part of its sentence
     ("max_concurent_runs", 1, ".max_concurent_runs", "Did you mean max_concurrent_runs"),
     ("tasks/0/max_retries", "2", ".tasks[0].max_retries", "has to be a whole number"),
     ("tasks/0/max_retries", -2, ".tasks[0].max_retries", "-2 is below -1"),
     ("tasks/0/retry_on_timeout", "yes", ".tasks[0].retry_on_timeout", "has to be true or false"),
     ("tasks/3/run_if", "NONE_FAIL", ".tasks[3].run_if", "Did you mean NONE_FAILED"),
-    ("tasks/1/condition_task/op", "MORE_THAN", ".tasks[1].condition_task.op", "is none of EQUAL_TO"),
+    ("tasks/1/condition_task/op", "MORE_THAN", ".tasks[1].condition_task.op", "is not one of EQUAL_TO"),
     ("tasks/1/condition_task/right", "many", ".tasks[1].condition_task.right", "'many' is not a number"),
     ("tasks/1/condition_task/left", None, ".tasks[1].condition_task", "left is missing"),
     ("tasks/1/max_retries", 1, ".tasks[1].max_retries", "not retried"),
@@ -81,46 +97,56 @@ MISTAKES = [  # where, what stands there, the path of the finding, a part of its
     ("tasks/3/depends_on/0/task_key", "eech", ".tasks[3].depends_on[0].task_key", "Did you mean each"),
     ("tasks/3/depends_on/0/outcome", "true", ".tasks[3].depends_on[0].outcome", "only a condition_task"),
     ("tasks/2/depends_on/0/outcome", "yes", ".tasks[2].depends_on[0].outcome", "neither"),
-    ("tasks/0/depends_on", [{"task_key": "then"}], ".tasks", "a, many, each, b, then wait for each other in a circle"),
+    ("tasks/0/depends_on", [{"task_key": "then"}], ".tasks",
+     "a, many, each, b, then wait for each other in a circle"),
     ("tasks/0/sql_task", {}, ".tasks[0].sql_task", "warehouse_id is missing"),
-    ("tasks/4", {"task_key": "wheel", "python_wheel_task": {"package_name": "p", "entry_point": "e"}}, ".tasks[4]", "would run a python_wheel_task"),
+    ("tasks/4", WHEEL, ".tasks[4]", "would run a python_wheel_task"),
     ("tasks/4", {"task_key": "nothing"}, ".tasks[4]", "this one has none"),
-    ("tasks/0/notebook_task/notebook_path", "c.ipynb", ".tasks[0].notebook_task.notebook_path", "there is no notebook"),
-    ("tasks/0/notebook_task/base_parameters/m", "1", ".tasks[0].notebook_task.base_parameters.m", "the notebook has no parameter m"),
-    ("tasks/0/notebook_task/base_parameters/n", "two", ".tasks[0].notebook_task.base_parameters.n", "n='two' is not int"),
-    ("tasks/0/notebook_task/base_parameters/n", "{{tasks.b.values.n}}", ".tasks[0].notebook_task.base_parameters.n", "depend on it"),
-    ("tasks/0/notebook_task/base_parameters/n", "{{job.naem}}", ".tasks[0].notebook_task.base_parameters.n", "Did you mean job.name"),
-    ("tasks/0/notebook_task/base_parameters/n", "{{input}}", ".tasks[0].notebook_task.base_parameters.n", "inside a for_each_task"),
-    (f"{INNER}/n", "{{tasks.many.valuse.x}}", ".tasks[2].for_each_task.task.notebook_task.base_parameters.n", "no reference"),
+    ("tasks/0/notebook_task/notebook_path", "c.ipynb", f"{NOTEBOOK}.notebook_path", "there is no notebook"),
+    (f"{PARAMETERS}/m", "1", f"{NOTEBOOK}.base_parameters.m", "the notebook has no parameter m"),
+    (f"{PARAMETERS}/n", "two", f"{NOTEBOOK}.base_parameters.n", "n='two' is not int"),
+    (f"{PARAMETERS}/n", "{{tasks.b.values.n}}", f"{NOTEBOOK}.base_parameters.n", "depend on it"),
+    (f"{PARAMETERS}/n", "{{job.naem}}", f"{NOTEBOOK}.base_parameters.n", "Did you mean job.name"),
+    (f"{PARAMETERS}/n", "{{input}}", f"{NOTEBOOK}.base_parameters.n", "inside a for_each_task"),
+    (f"{INNER}/n", "{{tasks.many.valuse.x}}",
+     ".tasks[2].for_each_task.task.notebook_task.base_parameters.n", "not a known reference"),
     ("tasks/2/for_each_task/inputs", "1, 2", ".tasks[2].for_each_task.inputs", "JSON array"),
     ("tasks/2/for_each_task/concurrency", 101, ".tasks[2].for_each_task.concurrency", "between 1 and 100"),
-    ("tasks/4/run_job_task/job_id", "${resources.jobs.dya.id}", ".tasks[4].run_job_task.job_id", "Did you mean day"),
-    ("tasks/4/run_job_task/job_parameters/m", "1", ".tasks[4].run_job_task.job_parameters.m", "no parameter of the job day 'm'"),
+    ("tasks/4/run_job_task/job_id", "${resources.jobs.dya.id}", ".tasks[4].run_job_task.job_id",
+     "Did you mean day"),
+    ("tasks/4/run_job_task/job_parameters/m", "1", ".tasks[4].run_job_task.job_parameters.m",
+     "no parameter 'm' in the job day"),
     ("tasks/0/job_cluster_key", "mian", ".tasks[0].job_cluster_key", "Did you mean main"),
     ("parameters/1/default", "fast", ".parameters[1].default", "rate='fast' is not float"),
     ("parameters/0/default", "{{tasks.a.values.lake}}", ".parameters[0].default", "refers to the job alone"),
-    ("parameters/0/default", "{{job.strat_time.iso_date}}", ".parameters[0].default", "Did you mean job.start_time.iso_date"),
+    ("parameters/0/default", "{{job.strat_time.iso_date}}", ".parameters[0].default",
+     "Did you mean job.start_time.iso_date"),
     ("parameters/1/name", "lake", ".parameters[1].name", "two parameters lake"),
     ("parameters/2/name", "treshold", ".tasks[1].condition_task.right", "Did you mean treshold"),
-    ("parameters/1/name", "ratio", ".parameters[1].name", "no notebook of the job declares its parameter ratio"),
+    ("parameters/1/name", "ratio", ".parameters[1].name",
+     "no notebook of the job declares its parameter ratio"),
     ("schedule/quartz_cron_expression", "0 0 25 * * ?", ".schedule", "25"),
     ("schedule/timezone_id", "Europe/Pariss", ".schedule", "Europe/Paris"),
-    ("schedule/pause_status", "STOPPED", ".schedule.pause_status", "is none of PAUSED, UNPAUSED"),
+    ("schedule/pause_status", "STOPPED", ".schedule.pause_status", "is not one of PAUSED, UNPAUSED"),
     ("trigger", {"periodic": {"interval": 1, "unit": "HOURS"}}, "", "schedule and trigger"),
     ("tasks", [], ".tasks", "at least one task"),
 ]
+NAMES = [f"{at}={value}"[:60] for at, value, *_ in MISTAKES]
 
-
-@pytest.mark.parametrize("at, value, path, sentence", MISTAKES, ids=[f"{at}={value}"[:60] for at, value, *_ in MISTAKES])
-def test_each_mistake_is_told_with_its_place(right, at, value, path, sentence):
+# %% ../../notebooks/library/jobs/04_validation.ipynb #97d45344
+@pytest.mark.parametrize("at, value, path, sentence", MISTAKES, ids=NAMES)
+def test_each_mistake_is_reported_with_its_place(right, at, value, path, sentence):
     file, content = right
     broken = copy.deepcopy(content)
     change(broken["resources"]["jobs"]["night"], at, value)
-    said = found(file, broken)
-    assert any(one.startswith(f"resources.jobs.night{path}: ") and sentence in one for one in said), said
+    findings = write_and_check(file, broken)
+    start = f"resources.jobs.night{path}: "
+    assert any(one.startswith(start) and sentence in one for one in findings), findings
 
 
 def test_jobs_that_run_each_other_are_found(right):
     file, content = right
-    content["resources"]["jobs"]["day"]["tasks"].append({"task_key": "again", "run_job_task": {"job_id": "${resources.jobs.night.id}"}})
-    assert found(file, content) == ["resources.jobs: the jobs night, day run each other in a circle"]
+    again = {"task_key": "again", "run_job_task": {"job_id": "${resources.jobs.night.id}"}}
+    content["resources"]["jobs"]["day"]["tasks"].append(again)
+    expected = "resources.jobs: the jobs night, day run each other in a circle"
+    assert write_and_check(file, content) == [expected]

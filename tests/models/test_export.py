@@ -109,8 +109,10 @@ def test_a_new_sale_needs_no_training(saved, small_catalogue, tmp_path):
         (tmp_path / name).rename(Path(saved.path, name))
 
 # %% ../../notebooks/library/models/08_export.ipynb #e991043f
-def test_weights_are_read_by_name_and_the_first_that_does_not_fit_is_named(saved, small_catalogue, cycles_gru):
-    assert "grus-0-cell-kernel" in named_weights(cycles_gru) and len(named_weights(cycles_gru)) == len(cycles_gru.variables)
+def test_weights_are_read_by_name_and_the_first_that_does_not_fit_is_named(
+    saved, small_catalogue, cycles_gru
+):
+    assert "grus-0-cell-kernel" in named_weights(cycles_gru) and not [name for name in named_weights(cycles_gru) if "loss_seen" in name]
     wider = SessionGRU(small_catalogue, GRUSettings(width=17, negatives=32))
     with pytest.raises(UserError, match=r"The weight events of the model .* has the shape \[4, 16\], but .* \[4, 17\]"):
         read_weights(saved.path, "", wider)

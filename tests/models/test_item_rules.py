@@ -24,12 +24,24 @@ def clicks(spark):
     return number_events(examples, item_index).cache()
 
 
-@pytest.mark.parametrize("method, expected", [
-    ("markov", {(2, 3): 1, (3, 4): 1, (3, 3): 1, (4, 2): 1}),
-    ("rules", {(2, 3): 1.5, (2, 4): 0.5, (3, 4): 1, (3, 3): 1, (4, 2): 1}),
-    ("item_knn", {(2, 3): 2 / (6**0.5 + 20), (3, 2): 2 / (6**0.5 + 20), (2, 4): 2 / (6**0.5 + 20), (4, 2): 2 / (6**0.5 + 20),
-                  (3, 4): 1 / 22, (4, 3): 1 / 22}),
-])
+@pytest.mark.parametrize(
+    "method, expected",
+    [
+        ("markov", {(2, 3): 1, (3, 4): 1, (3, 3): 1, (4, 2): 1}),
+        ("rules", {(2, 3): 1.5, (2, 4): 0.5, (3, 4): 1, (3, 3): 1, (4, 2): 1}),
+        (
+            "item_knn",
+            {
+                (2, 3): 2 / (6**0.5 + 20),
+                (3, 2): 2 / (6**0.5 + 20),
+                (2, 4): 2 / (6**0.5 + 20),
+                (4, 2): 2 / (6**0.5 + 20),
+                (3, 4): 1 / 22,
+                (4, 3): 1 / 22,
+            },
+        ),
+    ],
+)
 def test_followers_are_counted_as_their_definitions_say(clicks, method, expected):
     found = {(r.item_index, r.target): r.weight for r in count_followers(clicks, method).collect()}
     assert found == pytest.approx(expected)

@@ -6,7 +6,7 @@ import pytest
 from helpers import sessions
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.core.shipping import ship
+from rgg_shared.core.shipping import ship_directory
 from rgg_shared.data.catalogue import Catalogue
 from rgg_shared.data.events import MAX_EVENTS
 from rgg_shared.models.export import Served, export_model
@@ -15,7 +15,7 @@ from rgg_shared.models.predictor import SavedModelPredictor, load_shipped
 
 # %% ../../notebooks/library/models/09_predictor.ipynb #39ede205
 def test_a_shipped_model_answers_in_a_python_worker(spark, saved):
-    name = ship(spark, saved.path)
+    name = ship_directory(spark, saved.path)
 
     def predict(frames):
         for frame in frames:
@@ -26,6 +26,43 @@ def test_a_shipped_model_answers_in_a_python_worker(spark, saved):
     assert [list(r.item_ids) for r in got] == saved.predict(frame, k=2).item_ids.tolist()
 
 # %% ../../notebooks/library/models/09_predictor.ipynb #86e3f247
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
 #| test
 #| test
 #| test

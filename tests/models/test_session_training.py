@@ -47,8 +47,15 @@ def test_sessions_that_never_buy_calibrate_nothing(cycles_gru):
     assert calibrate_intent(cycles_gru, sessions) == (1.0, 0.0)
 
 # %% ../../notebooks/library/models/10_session_training.ipynb #5b5c42c0
-SMALL = {"width": 16, "negatives": 32, "item_dropout": 0.0, "state_dropout": 0.0, "epochs": 12, "batch_size": 8,
-         "learning_rate": 0.02}
+SMALL = {
+    "width": 16,
+    "negatives": 32,
+    "item_dropout": 0.0,
+    "state_dropout": 0.0,
+    "epochs": 12,
+    "batch_size": 8,
+    "learning_rate": 0.02,
+}
 
 
 def fit_and_rank(spark, examples, tmp_path, model="gru", settings=SMALL, **options):

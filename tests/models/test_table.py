@@ -27,18 +27,25 @@ def test_no_setting_has_the_name_of_a_model():
     assert not {name for model in MODELS.values() for name in model.settings.__dataclass_fields__} & MODELS.keys()
 
 # %% ../../notebooks/library/models/01_table.ipynb #dcf79b43
-@pytest.mark.parametrize("model, given, message", [
-    ("gru", {"widht": 3}, "The model gru has no setting widht: it has width, item_dropout, .*Did you mean width"),
-    ("gru", {"width": "wide"}, "width"),
-    ("gru", {"item_dropout": 1.5}, "item_dropout=1.5 of the model gru has to be between 0 and 0.99"),
-    ("gru", {"epochs": 0}, "epochs=0 of the model gru has to be at least 1"),
-    ("gru", {"loss": "hinge"}, "`loss` is `hinge`, but has to be softmax, bpr_max"),
-    ("markov", {"rank": 3}, "The model markov has no setting rank: it has no settings"),
-    ("gru", {"gru": {}, "als": {"rnak": 3}}, "The model als has no setting rnak"),
-    ("gru", "{", "is not JSON"),
-    ("gru", "[1]", "has to be a dictionary"),
-    ("svm", {}, "`model` is `svm`, but has to be gru, sasrec, ranker"),
-])
+@pytest.mark.parametrize(
+    "model, given, message",
+    [
+        (
+            "gru",
+            {"widht": 3},
+            "The model gru has no setting widht: it has width, item_dropout, .*Did you mean width",
+        ),
+        ("gru", {"width": "wide"}, "width"),
+        ("gru", {"item_dropout": 1.5}, "item_dropout=1.5 of the model gru has to be between 0 and 0.99"),
+        ("gru", {"epochs": 0}, "epochs=0 of the model gru has to be at least 1"),
+        ("gru", {"loss": "hinge"}, "`loss` is `hinge`, but has to be softmax, bpr_max"),
+        ("markov", {"rank": 3}, "The model markov has no setting rank: it has no settings"),
+        ("gru", {"gru": {}, "als": {"rnak": 3}}, "The model als has no setting rnak"),
+        ("gru", "{", "is not JSON"),
+        ("gru", "[1]", "has to be a dictionary"),
+        ("svm", {}, "`model` is `svm`, but has to be gru, sasrec, ranker"),
+    ],
+)
 def test_settings_that_do_not_fit_are_refused_with_what_there_is(model, given, message):
     with pytest.raises(UserError, match=message):
         choose_settings(model, given)

@@ -7,7 +7,7 @@ import pytest
 from helpers import sessions
 
 from rgg_shared.core.keras import tf
-from rgg_shared.data.catalogue import saved_catalogue, with_items
+from rgg_shared.data.catalogue import add_items, load_saved_catalogue
 from rgg_shared.models.evidence import Evidence
 from rgg_shared.models.export import export_model, serve_network
 from rgg_shared.models.predictor import SavedModelPredictor, load_predictor
@@ -128,12 +128,12 @@ def test_ranks_among_what_is_on_sale_are_those_of_the_lists(saved):
 def test_a_new_sale_needs_no_training(saved, small_catalogue, tmp_path):
     both, _ = saved
     items = pa.table({"item_id": ["a", "c", "f", "newer"], "features": [[1], [1], [2], [1]], "on_sale": [True] * 4})
-    more = with_items(saved_catalogue(both.path), items)
+    more = add_items(load_saved_catalogue(both.path), items)
     again = load_predictor(refresh_two_stage(both.path, more, str(tmp_path / "refreshed")))
     frame = sessions((["c", "b", "a"], ["view"] * 3), (["c", "nobody", "b"], ["view"] * 3), (["d"], ["view"]), (list("fedfa"), ["view"] * 5))
     assert [x.tolist() for x in again.ranks(frame)] == [x.tolist() for x in both.ranks(frame)], "among the vocabulary nothing has changed"
     assert again.predict(frame).purchase_intent.tolist() == pytest.approx(both.predict(frame).purchase_intent.tolist(), rel=1e-5)
     lists = again.predict(sessions((["c", "b"], ["view"] * 2), (["newer", "c"], ["view"] * 2))).item_ids
     assert [sorted(x) for x in lists] == [["a", "c", "f", "newer"]] * 2 and lists[0][0] == "a"
-    once_more = refresh_two_stage(again.path, with_items(saved_catalogue(again.path), items.slice(0, 3)), str(tmp_path / "later"))
+    once_more = refresh_two_stage(again.path, add_items(load_saved_catalogue(again.path), items.slice(0, 3)), str(tmp_path / "later"))
     assert [sorted(x) for x in load_predictor(once_more).predict(frame).item_ids] == [["a", "c", "f"]] * 4

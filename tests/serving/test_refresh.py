@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.data.catalogue import save_catalogue, saved_catalogue, with_items
+from rgg_shared.data.catalogue import add_items, load_saved_catalogue, save_catalogue
 from rgg_shared.models.export import export_model, refresh_model, serve_network
 from rgg_shared.models.predictor import load_predictor
 from rgg_shared.serving.refresh import (
@@ -38,7 +38,7 @@ def shop(cycles_gru, small_catalogue, tmp_path_factory):
     served = serve_network(cycles_gru, small_catalogue, top_k=5)
     champion = Champion("shop", "3", "run", export_model(served, str(folder / "champion")))
     items = {"item_id": ["a", "c", "e", "f", "new", "newer"], "features": [[1], [1], [2], [2], [1], [2]], "on_sale": [True] * 6}
-    return folder, champion, with_items(saved_catalogue(champion.path), pa.table(items))
+    return folder, champion, add_items(load_saved_catalogue(champion.path), pa.table(items))
 
 
 def sessions():
@@ -62,7 +62,7 @@ def test_the_champion_is_compared_with_the_candidates_of_the_other(shop, spark, 
     save_catalogue(replace(small_catalogue, numbering=numbering), str(kept))
     catalogue = spark.createDataFrame([("a", True), ("b", False), ("newer", True), ("bare", True)], "item_id string, on_sale boolean")
     items = spark.createDataFrame([("a", "blue"), ("b", "red"), ("newer", "blue"), ("elsewhere", "red")], "item_id string, colour string")
-    found = saved_catalogue(champion_on_current_catalogue(replace(champion, path=str(kept)), catalogue, items, str(tmp_path / "now")))
+    found = load_saved_catalogue(champion_on_current_catalogue(replace(champion, path=str(kept)), catalogue, items, str(tmp_path / "now")))
     assert found.candidates == {"a", "newer", "bare"} and "elsewhere" not in found.ids
     content = dict(zip(found.ids, found.features[:, 0].tolist()))
     assert content["a"] == 1 and content["newer"] == 2 and content["bare"] == 0, "of training; of now; of an item without a description"
@@ -77,7 +77,7 @@ def test_a_refreshed_model_says_the_same_of_what_it_knew_and_recommends_what_has
     pairs = compare_models(champion.path, path, sessions())
     assert set(pairs.item_id) == {"", "a", "c", "e"} and pairs.what.value_counts().drop("score").to_dict() == {"rank": 4, "intent": 3}
     assert consistency_error(pairs) == ""
-    assert saved_catalogue(path).candidates == {"a", "c", "e", "f", "new", "newer"}
+    assert load_saved_catalogue(path).candidates == {"a", "c", "e", "f", "new", "newer"}
     lists = load_predictor(path).predict(sessions()).item_ids
     assert any("newer" in x for x in lists) and not any({"b", "d"} & set(x) for x in lists)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rgg_shared.core.environment import data_dir
+from rgg_shared.core.environment import get_data_dir
 from rgg_shared.core.messages import UserError
 from rgg_shared.models.predictor import SavedModelPredictor, load_predictor
 from rgg_shared.serving.registry import (
@@ -55,7 +55,7 @@ def test_a_logged_model_has_the_signature_and_no_pickle(logged, tracking, small_
     assert model.metadata.get_input_schema().input_names() == ["item_ids", "event_types"]
     sessions = pd.DataFrame({"item_ids": [["item-3"]], "event_types": [["view"]]})
     assert model.predict(sessions).item_ids[0] == load_predictor(small_model).predict(sessions).item_ids[0]
-    files = [file.name for file in Path(data_dir()).rglob("*") if file.is_file()]
+    files = [file.name for file in Path(get_data_dir()).rglob("*") if file.is_file()]
     assert "saved_model.pb" in files and not [f for f in files if f.endswith(".pkl")]
 
 # %% ../../notebooks/library/serving/02_registry.ipynb #cb7e192c

@@ -27,34 +27,45 @@ def client(small_model):
     ('{"inputs": {"item_ids": [["a"]]}}', '"instances"'),
     ('{"instances": []}', "at least one"),
     ('{"instances": ["a"]}', "Instance 0 must be an object"),
-    ('{"instances": [{"item_ids": ["a"]}, {"item_ids": "a"}]}', "Instance 1: item_ids must be a list of strings"),
+    (
+        '{"instances": [{"item_ids": ["a"]}, {"item_ids": "a"}]}',
+        "Instance 1: item_ids must be a list of strings",
+    ),
     ('{"instances": [{"item_ids": [1]}]}', "Instance 0: item_ids must be a list of strings"),
     ('{"instances": [{"item_ids": [""]}]}', "none of them empty"),
-    ('{"instances": [{"item_ids": ["a", "b"], "event_types": ["view"]}]}', "Instance 0 has 2 item_ids but 1 event_types"),
+    (
+        '{"instances": [{"item_ids": ["a", "b"], "event_types": ["view"]}]}',
+        "Instance 0 has 2 item_ids but 1 event_types",
+    ),
     ('{"instances": [{"item_ids": ["a"], "user": "x"}]}', "Instance 0 has user"),
     ('{"instances": [{"item_ids": ["a"]}], "signature_name": "ranks"}', "no signature 'ranks'"),
     (json.dumps({"instances": [{"item_ids": ["a"]}] * 1001}), "1001 instances are too many"),
     (b"\xff\xfe", "not JSON"),
     ("[" * 200_000, "not JSON"),
 ])
-def test_a_bad_body_is_refused_with_a_sentence(client, body, complaint):
+def test_a_bad_body_is_refused_with_a_message(client, body, complaint):
     answer = client.post(PREDICT, content=body)
-    assert answer.status_code == 400 and list(answer.json()) == ["error"] and complaint in answer.json()["error"]
+    assert answer.status_code == 400 and list(answer.json()) == ["error"]
+    assert complaint in answer.json()["error"]
 
 # %% ../../notebooks/library/serving/08_rest.ipynb #2551628f
 def test_a_call_is_answered_as_the_model_does(client, small_model):
-    sessions = [{"item_ids": ["item-3", "item-4", "item-9"], "event_types": ["view", "cart", "purchase"]}, {"item_ids": ["item-1"]}]
+    items, types = ["item-3", "item-4", "item-9"], ["view", "cart", "purchase"]
+    sessions = [{"item_ids": items, "event_types": types}, {"item_ids": ["item-1"]}]
     answer = client.post(PREDICT, json={"signature_name": "serving_default", "instances": sessions})
-    frame = build_session_frame([["item-3", "item-4", "item-9"], ["item-1"]], [["view", "cart", "purchase"], ["view"]])
-    for got, want in zip(answer.json()["predictions"], load_predictor(small_model).predict(frame).to_dict("records"), strict=True):
+    frame = build_session_frame([items, ["item-1"]], [types, ["view"]])
+    predicted = load_predictor(small_model).predict(frame).to_dict("records")
+    for got, want in zip(answer.json()["predictions"], predicted, strict=True):
         assert got.keys() == {"item_ids", "scores", "purchase_intent"}
-        assert got["item_ids"] == want["item_ids"] and got["scores"] == pytest.approx(want["scores"], rel=1e-5)
+        assert got["item_ids"] == want["item_ids"]
+        assert got["scores"] == pytest.approx(want["scores"], rel=1e-5)
     assert "item-9" not in answer.json()["predictions"][0]["item_ids"] and len(got["item_ids"]) == 20
 
 # %% ../../notebooks/library/serving/08_rest.ipynb #401570d3
-def test_versions_and_status_are_told(client):
+def test_versions_and_the_status_are_reported(client):
     body = {"instances": [{"item_ids": []}, {"item_ids": ["never seen"]}]}
-    answers = [client.post(url, json=body).json() for url in (PREDICT, "/v1/models/recommender/versions/3:predict")]
+    urls = (PREDICT, "/v1/models/recommender/versions/3:predict")
+    answers = [client.post(url, json=body).json() for url in urls]
     assert answers[0] == answers[1] and len(answers[0]["predictions"]) == 2
     fine = {"version": "3", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
     for url in ("/v1/models/recommender", "/v1/models/recommender/versions/3"):
@@ -77,7 +88,7 @@ def test_a_huge_body_is_413(client):
     assert answer.status_code == 413 and "16 MiB" in answer.json()["error"]
 
 # %% ../../notebooks/library/serving/08_rest.ipynb #791c50a2
-def test_a_port_that_is_taken_is_told_in_a_sentence():
+def test_a_port_in_use_is_reported():
     with open_socket("127.0.0.1", 0) as taken, pytest.raises(UserError, match="choose another port"):
         open_socket(*taken.getsockname())
     assert is_loopback("127.0.0.1") and is_loopback("::1") and not is_loopback("0.0.0.0")
@@ -85,7 +96,8 @@ def test_a_port_that_is_taken_is_told_in_a_sentence():
 # %% ../../notebooks/library/serving/08_rest.ipynb #fa649e84
 def test_the_server_announces_itself_and_warns_beyond_loopback(capsys):
     announce_server("recommender", "3", "127.0.0.1", 8501)
-    told = capsys.readouterr().out
-    assert "http://127.0.0.1:8501/v1/models/recommender:predict" in told and "curl -d" in told and "Note" not in told
+    printed = capsys.readouterr().out
+    assert "http://127.0.0.1:8501/v1/models/recommender:predict" in printed
+    assert "curl -d" in printed and "Note" not in printed
     announce_server("recommender", "3", "0.0.0.0", 8501)
     assert "no password" in capsys.readouterr().out

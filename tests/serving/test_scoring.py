@@ -102,7 +102,8 @@ def test_recommendations_are_a_row_an_item(spark, champion):
     assert found.columns == [*columns, "purchase_intent", "model_version", "scored_at"]
     assert dict(found.dtypes)["rank"] == "int"
     rows = found.orderBy("session_id", "rank").collect()
-    assert [r.rank for r in rows] == [1, 2, 3, 4, 5] * len(SESSIONS) and {r.model_version for r in rows} == {"7"}
+    assert [r.rank for r in rows] == [1, 2, 3, 4, 5] * len(SESSIONS)
+    assert {r.model_version for r in rows} == {"7"}
     assert [r.item_id for r in rows] == [i for ids in expected(champion.path, 5).item_ids for i in ids]
     assert rows[0].member_id == "m1" and rows[0].score >= rows[1].score
 

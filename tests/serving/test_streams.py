@@ -32,7 +32,8 @@ def test_late_events_are_put_in_order_and_duplicates_change_nothing():
     merged = merge_events(merge_events([], shuffled[:7]), shuffled[5:])
     assert merged == events
     assert merge_events(events, [(99, "x", "cart")], max_events=3) == [*events[-2:], (99, "x", "cart")]
-    assert MAX_EVENTS == MAX_EVENTS
+    many = [(n, "x", "view") for n in range(MAX_EVENTS + 1)]
+    assert merge_events([], many) == many[1:]
 
 # %% ../../notebooks/library/serving/07_streams.ipynb #b8e1c6c2
 START = datetime(2026, 3, 5, 12)
@@ -45,8 +46,9 @@ def some_events(sessions=6, each=5):
         for n in range(each):
             at = START + timedelta(minutes=4 * n, seconds=rng.choice([0, 0, 30]), microseconds=s)
             kind = rng.choice(["view", "view", "cart", "purchase"])
+            row = {"session_id": f"s{s}", "item_id": f"item-{rng.randint(1, 40)}", "event_type": kind}
             member = {"member_id": f"m{s}"} if s % 2 else {}
-            rows.append({"session_id": f"s{s}", "item_id": f"item-{rng.randint(1, 40)}", "event_type": kind, "event_time": at.isoformat() + "Z"} | member)
+            rows.append(row | {"event_time": at.isoformat() + "Z"} | member)
     rows.sort(key=lambda r: (r["event_time"], rng.random()))
     rows[3], rows[9] = rows[9], rows[3]
     return rows + [rows[4], rows[-1]]
@@ -56,7 +58,8 @@ def land(landing, name, rows):
     landing.mkdir(exist_ok=True)
     hidden = landing / f"_{name}"
     hidden.write_text("".join(r if isinstance(r, str) else json.dumps(r) + "\n" for r in rows))
-    os.utime(hidden, (START.timestamp() + int(name[0]),) * 2)  # Spark takes files by age; these are of one millisecond
+    # Spark takes files by age, and these would be of the same millisecond.
+    os.utime(hidden, (START.timestamp() + int(name[0]),) * 2)
     hidden.rename(landing / name)  # a file appears whole, or Spark may read half of it
 
 # %% ../../notebooks/library/serving/07_streams.ipynb #da244c02
@@ -67,7 +70,7 @@ def champion(small_model):
 
 @pytest.fixture
 def run(spark, champion, tmp_path):
-    "Run the stream over what is in the landing folder, to its end; the lake's answers and the query come back."
+    "A function that runs the stream over the landing folder and returns its answers and the query."
     def run(lake=None, **options):
         lake = lake or Lake(str(tmp_path / "lake"), spark)
         sessions = track_live_sessions(read_events(spark, str(tmp_path / "landing"), **options))
@@ -78,15 +81,16 @@ def run(spark, champion, tmp_path):
 
 
 def lists(rows):
-    "Each session's items in order, and how many events they answer to where that is known."
+    "Each session's items in order."
     size = F.col("events") if "events" in rows.columns else F.lit(None)
     ordered = F.array_sort(F.collect_list(F.struct("rank", "item_id"))).item_id.alias("ids")
     return {r.session_id: r.ids for r in rows.groupBy("session_id", size).agg(ordered).collect()}
 
 # %% ../../notebooks/library/serving/07_streams.ipynb #63cb9a2a
 def batch_answers(spark, landing, champion):
-    "What batch says of the same events, each once."
-    rows = read_events(spark, str(landing), live=False).dropDuplicates(["session_id", "item_id", "event_type", "event_time"])
+    "The answers of batch to the same events, each once."
+    event = ["session_id", "item_id", "event_type", "event_time"]
+    rows = read_events(spark, str(landing), live=False).dropDuplicates(event)
     return lists(recommend_with_champion(spark, to_sessions(rows), champion, 5))
 
 
@@ -94,7 +98,8 @@ def test_a_restarted_stream_gives_the_answers_of_batch(spark, champion, run, tmp
     rows, landing = some_events(), tmp_path / "landing"
     land(landing, "1.json", [*rows[:8], "not json\n", {"session_id": "s0"}])
     first, query = run()
-    counts = [dict(p.observedMetrics["landing"].asDict()) for p in query.recentProgress if "landing" in p.observedMetrics]
+    observed = [p.observedMetrics for p in query.recentProgress]
+    counts = [dict(metrics["landing"].asDict()) for metrics in observed if "landing" in metrics]
     assert {"lines": 10, "unusable": 2} in counts
     land(landing, "2.json", rows[8:15])
     land(landing, "3.json", rows[15:])
@@ -103,7 +108,8 @@ def test_a_restarted_stream_gives_the_answers_of_batch(spark, champion, run, tmp
     assert any(first[s] != second[s] for s in first), "a session that went on gets other items"
     table = Lake(str(tmp_path / "lake"), spark).read("live_recommendations")
     assert table.select("batch_id").distinct().count() == 3, "a batch a file"
-    assert dict(table.dtypes)["events"] == "int" and table.where("session_id = 's1' and member_id = 'm1'").count() > 0
+    assert dict(table.dtypes)["events"] == "int"
+    assert table.where("session_id = 's1' and member_id = 'm1'").count() > 0
 
 # %% ../../notebooks/library/serving/07_streams.ipynb #95bf6c3c
 class Crashing(Lake):
@@ -125,18 +131,22 @@ def test_a_batch_that_is_repeated_is_not_there_twice(spark, champion, run, tmp_p
 # %% ../../notebooks/library/serving/07_streams.ipynb #14efe378
 def test_idle_sessions_are_forgotten(spark, run, tmp_path):
     landing = tmp_path / "landing"
-    event = lambda s, item, hours: {"session_id": s, "item_id": item, "event_type": "view", "event_time": (START + timedelta(hours=hours)).isoformat() + "Z"}
+
+    def event(session, item, hours):
+        time = (START + timedelta(hours=hours)).isoformat() + "Z"
+        return {"session_id": session, "item_id": item, "event_type": "view", "event_time": time}
+
     land(landing, "1.json", [event("idle", "item-1", 0), event("idle", "item-2", 0.1)])
     land(landing, "2.json", [event("busy", "item-3", 5)])
     land(landing, "3.json", [event("busy", "item-5", 5.1), event("stale", "item-7", 1)])
     land(landing, "4.json", [event("idle", "item-4", 5.1), event("busy", "item-6", 0)])
     run(files_per_batch=1)
     table = Lake(str(tmp_path / "lake"), spark).read("live_recommendations")
-    sizes = {(r.session_id, r.events) for r in table.collect()}
-    assert sizes - {("stale", 1)} == {("idle", 2), ("busy", 1), ("busy", 2), ("idle", 1)}, "back after hours it starts afresh"
+    sizes = {(r.session_id, r.events) for r in table.collect()} - {("stale", 1)}
+    assert sizes == {("idle", 2), ("busy", 1), ("busy", 2), ("idle", 1)}, "back after hours it starts anew"
 
 # %% ../../notebooks/library/serving/07_streams.ipynb #ea902d86
-def test_bad_arguments_are_told(spark, tmp_path):
+def test_wrong_arguments_are_refused(spark, tmp_path):
     with pytest.raises(UserError, match="no landing folder"):
         read_events(spark, str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match="at least 1 minute"):
@@ -144,9 +154,11 @@ def test_bad_arguments_are_told(spark, tmp_path):
 
 # %% ../../notebooks/library/serving/07_streams.ipynb #9e091b99
 def test_a_replay_keeps_every_event_and_its_time(spark, tmp_path):
-    rows = [(r["session_id"], r.get("member_id"), r["item_id"], r["event_type"], datetime.fromisoformat(r["event_time"]), None) for r in some_events()]
-    old = [("old", None, "item-1", "view", START - timedelta(days=1), None)]
-    events = spark.createDataFrame(old + rows, ", ".join(f"{c} {t}" for c, t in EVENT_COLUMNS.items()))
+    rows = [("old", None, "item-1", "view", START - timedelta(days=1), None)]
+    for r in some_events():
+        time = datetime.fromisoformat(r["event_time"])
+        rows.append((r["session_id"], r.get("member_id"), r["item_id"], r["event_type"], time, None))
+    events = spark.createDataFrame(rows, ", ".join(f"{c} {t}" for c, t in EVENT_COLUMNS.items()))
     landing = str(tmp_path / "landing")
     assert not has_files(spark, landing)
     replay_events(events, landing, sessions=6)
@@ -155,8 +167,11 @@ def test_a_replay_keeps_every_event_and_its_time(spark, tmp_path):
     assert sorted(map(str, back.collect())) == sorted(map(str, events.where("session_id != 'old'").collect()))
 
 # %% ../../notebooks/library/serving/07_streams.ipynb #fa36b7de
-def test_agreement_finds_every_difference(spark):
-    frame = lambda *rows: spark.createDataFrame(list(rows), "session_id string, rank int, item_id string")
+def test_the_comparison_finds_every_difference(spark):
+    def frame(*rows):
+        return spark.createDataFrame(list(rows), "session_id string, rank int, item_id string")
+
     live = frame(("a", 1, "x"), ("a", 2, "y"), ("b", 2, "x"), ("b", 1, "y"), ("c", 1, "x"))
     batch = frame(("a", 2, "y"), ("a", 1, "x"), ("b", 1, "x"), ("b", 2, "y"), ("d", 1, "x"))
-    assert {r.session_id: r.same for r in compare_with_batch(live, batch).collect()} == {"a": True, "b": False, "c": False, "d": False}
+    same = {r.session_id: r.same for r in compare_with_batch(live, batch).collect()}
+    assert same == {"a": True, "b": False, "c": False, "d": False}

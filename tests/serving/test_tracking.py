@@ -3,7 +3,7 @@
 # %% ../../notebooks/library/serving/01_tracking.ipynb #279486fd
 import pytest
 
-from rgg_shared.core import UserError, data_dir
+from rgg_shared.core import UserError, get_data_dir
 from rgg_shared.serving.tracking import (
     connect,
     metric_curves,
@@ -36,7 +36,7 @@ def test_runs_are_kept_in_the_data_directory(tracking, tmp_path):
     with resume_run(run_id):
         pass
     assert metric_curves(run_id).loss.to_dict() == {1: 5.0, 2: 2.5} and metric_curves(failed).empty
-    assert (data_dir() / "mlflow.db").exists() and "mlartifacts" in got.info.artifact_uri
+    assert (get_data_dir() / "mlflow.db").exists() and "mlartifacts" in got.info.artifact_uri
 
 # %% ../../notebooks/library/serving/01_tracking.ipynb #d4266f1b
 def test_the_runs_of_a_night_are_found_the_best_first(tracking):

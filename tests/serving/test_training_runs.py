@@ -39,7 +39,9 @@ def test_a_training_leaves_its_metrics_attempts_and_logs_by_part(tracking, tmp_p
     assert {f.path for f in tracking.list_artifacts(run.run_id)} >= {"attempts.json", "retrieval_before_attempts.json"}
 
 # %% ../../notebooks/library/serving/03_training_runs.ipynb #00cc6f28
-def test_a_ranker_finds_the_sequence_model_of_its_night_or_the_one_that_is_named(tracking, small_model, tmp_path):
+def test_a_ranker_finds_the_sequence_model_of_its_night_or_the_one_that_is_named(
+    tracking, small_model, tmp_path
+):
     over_gru, example = choose_settings("ranker", {}), pd.DataFrame({"item_ids": [["item-1"]], "event_types": [["view"]]})
     with mlflow_run("finding", "gru", {"model": "gru", "data_digest": "d1"}, {"night": "n2"}) as run_id:
         log_model(small_model, example)

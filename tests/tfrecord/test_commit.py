@@ -13,9 +13,10 @@ from helpers import contract_of, file_names, put_files, schema_of
 from pyspark.sql import types as T
 
 import rgg_shared.tfrecord.commit as commit_module
+import rgg_shared.tfrecord.contract as contract_module
 from rgg_shared.core.messages import UserError
 from rgg_shared.tfrecord.commit import Commit, merge_contracts
-from rgg_shared.tfrecord.contract import Contract, Shard, files_of
+from rgg_shared.tfrecord.contract import Contract, Shard, find_files
 from rgg_shared.tfrecord.files import list_files, locate
 from rgg_shared.tfrecord.partitions import partition_path
 from rgg_shared.tfrecord.records import Damaged
@@ -25,11 +26,15 @@ from rgg_shared.tfrecord.shards import ShardWriter, index_path, plan_splits
 def test_contracts_that_differ_cannot_be_merged():
     old = contract_of("id bigint, x int", "day date")
     for new, sentence in [
-        (contract_of("id string, x int", "day date"), "Feature `id` is bigint in the examples there are, but string in the rows"),
-        (contract_of("id bigint", "day date"), "Feature `x` is int in the examples there are, but absent in the rows"),
-        (contract_of("id bigint, x int", "day string"), "partitioning.* is struct<day:date> in .* but struct<day:string>"),
+        (contract_of("id string, x int", "day date"),
+         "Feature `id` is bigint in the existing examples, but string in the rows"),
+        (contract_of("id bigint", "day date"),
+         "Feature `x` is int in the existing examples, but absent in the rows"),
+        (contract_of("id bigint, x int", "day string"),
+         "partitioning.* is struct<day:date> in .* but struct<day:string>"),
         (contract_of("id bigint, x int"), "partitioning.* but struct<> in the rows"),
-        (contract_of("id bigint, x int", "day date", record_type="SequenceExample"), "record type.* is Example .* but SequenceExample"),
+        (contract_of("id bigint, x int", "day date", record_type="SequenceExample"),
+         "record type.* is Example .* but SequenceExample"),
         (replace(old, schema=schema_of("id bigint, x string")), "Column `x` is int .* but string"),
     ]:
         with pytest.raises(UserError, match=sentence + ".*make it the same, or write with mode `overwrite`"):
@@ -38,21 +43,22 @@ def test_contracts_that_differ_cannot_be_merged():
 
 def test_merged_contracts_hold_the_nulls_facts_and_shards_of_both():
     strict = contract_of("a int!, b struct!, c bigints!", info={"day": 1, "shop": "a"})
-    inner = T.StructType([T.StructField("x", T.ArrayType(T.IntegerType(), False), False), T.StructField("y", T.IntegerType(), False)])
-    strict = replace(strict, schema=T.StructType([strict.schema["a"], T.StructField("b", inner, False), strict.schema["c"]]),
-                            shards=(Shard("x", 1, 1, "1"),))
+    inner = T.StructType().add("x", T.ArrayType(T.IntegerType(), False), False).add("y", T.IntegerType(), False)
+    schema = T.StructType([strict.schema["a"], T.StructField("b", inner, False), strict.schema["c"]])
+    strict = replace(strict, schema=schema, shards=(Shard("x", 1, 1, "1"),))
     loose = contract_of("c bigints!, b struct, a int", codec="gzip", info={"day": 2})
     loose = replace(loose, shards=(Shard("y", 1, 1, "1"),))
     both = merge_contracts(strict, loose)
     assert both.schema == schema_of("a int, b struct, c bigints!")
     assert [(f.name, f.nullable) for f in both.features] == [("a", True), ("b", True), ("c", False)]
-    assert ([s.name for s in both.shards], both.info, both.codec) == (["x", "y"], {"day": 2, "shop": "a"}, "gzip")
+    assert [shard.name for shard in both.shards] == ["x", "y"]
+    assert (both.info, both.codec) == ({"day": 2, "shop": "a"}, "gzip")
     assert merge_contracts(strict, strict).schema == strict.schema
 
 # %% ../../notebooks/library/tfrecord/13_commit.ipynb #6039094a
-def table(path, *days, overwrite=True, contract=None, length=30, begin=Commit):
-    "A write of one shard a day, of four blocks with an index; the contract comes back."
-    commit = begin(path, overwrite, contract or contract_of("id bigint", "day int"))
+def write_days(path, *days, overwrite=True, contract=None, length=30):
+    "Write one shard a day, of four blocks with an index; return the contract."
+    commit = Commit(path, overwrite, contract or contract_of("id bigint", "day int"))
     written = []
     for day in days:
         stem = partition_path(["day"], [day]) + f"/part-00000-{uuid.uuid4()}"
@@ -64,37 +70,38 @@ def table(path, *days, overwrite=True, contract=None, length=30, begin=Commit):
 
 
 def expected_names(contract):
-    "All files of a folder that holds this table and nothing else."
+    "Return the names of all files of a folder that holds this table and nothing else."
     files = [shard.name for shard in contract.shards]
     return {"_SUCCESS", "contract.json", *files, *map(index_path, files)}
 
 
 def test_a_committed_write_is_all_that_is_in_the_folder(folder):
-    contract = table(folder, 1, 2)
+    contract = write_days(folder, 1, 2)
     assert file_names(folder) == expected_names(contract) and Contract.load(folder) == contract
-    files = files_of(folder)[1]
+    files = find_files(folder)[1]
     assert [f.partition for f in files] == [{"day": "1"}, {"day": "2"}] and contract.rows == 8
     assert len(plan_splits(locate(folder)[0], files, min_splits=8)) == 8
-    again = table(folder, 2, 1)
+    again = write_days(folder, 2, 1)
     assert again.digest == contract.digest and again.shards != contract.shards
     assert file_names(folder) == expected_names(again)
-    assert table(folder, 2, 3).digest != contract.digest
+    assert write_days(folder, 2, 3).digest != contract.digest
     fs, root = locate(folder)
     assert {f.base_name for f in list_files(fs, root) if not f.is_file} == {"day=2", "day=3"}
 
 
 def test_appending_adds_shards_and_keeps_those_there_are(folder):
-    first = table(folder, 1, overwrite=False, contract=contract_of("id bigint!", "day int", info={"a": 1}))
-    second = table(folder, 1, 2, overwrite=False, contract=contract_of("id bigint", "day int", info={"b": 2}))
+    first = write_days(folder, 1, overwrite=False, contract=contract_of("id bigint!", "day int", info={"a": 1}))
+    second = write_days(folder, 1, 2, overwrite=False, contract=contract_of("id bigint", "day int", info={"b": 2}))
     assert second.shards[:1] == first.shards and len(second.shards) == 3
     assert second.info == {"a": 1, "b": 2} and second.features[0].nullable and second.schema["id"].nullable
     assert file_names(folder) == expected_names(second)
 
 
 def test_an_append_that_does_not_fit_is_refused_before_anything_is_written(tmp_path):
-    contract = table(str(tmp_path / "x"), 1)
-    for wrong in (contract_of("id string", "day int"), contract_of("id bigint"), contract_of("id bigint", "day int", record_type="ByteArray")):
-        with pytest.raises(UserError, match="in the examples there are"):
+    contract = write_days(str(tmp_path / "x"), 1)
+    for wrong in (contract_of("id string", "day int"), contract_of("id bigint"),
+                  contract_of("id bigint", "day int", record_type="ByteArray")):
+        with pytest.raises(UserError, match="in the existing examples"):
             Commit(str(tmp_path / "x"), False, wrong)
     assert file_names(tmp_path / "x") == expected_names(contract)
     put_files(tmp_path / "other", "README")
@@ -110,12 +117,12 @@ def test_an_aborted_write_leaves_what_was_there(folder):
     commit.abort()
     fs, root = locate(folder)
     assert file_names(folder) == set() and fs.get_file_info(root).type.name == "NotFound"
-    contract = table(folder, 1)
+    contract = write_days(folder, 1)
     for overwrite in (True, False):
         commit = Commit(folder, overwrite, contract_of("id bigint", "day int"))
         writer = ShardWriter(commit.fs, commit.folder, "day=7/part-00000-x")
         writer.write(b"x", 1, 1)
-        assert files_of(folder)[0] == contract
+        assert find_files(folder)[0] == contract
         commit.abort(writer.close())
         assert file_names(folder) == expected_names(contract)
     commit = Commit(folder, True, contract_of())
@@ -123,7 +130,8 @@ def test_an_aborted_write_leaves_what_was_there(folder):
     writer.write(b"x", 1, 1)
     contract = commit.commit(writer.close())
     commit.abort(writer.shards)  # too late to take anything back
-    assert file_names(folder) == {"_SUCCESS", "contract.json", "part-00000-x-c000.tfrecord"} and Contract.load(folder) == contract
+    assert file_names(folder) == {"_SUCCESS", "contract.json", "part-00000-x-c000.tfrecord"}
+    assert Contract.load(folder) == contract
 
 
 def test_a_folder_that_was_there_before_an_aborted_write_stays(tmp_path):
@@ -132,13 +140,14 @@ def test_a_folder_that_was_there_before_an_aborted_write_stays(tmp_path):
     assert (tmp_path / "x").is_dir() and not list((tmp_path / "x").iterdir())
 
 
-def test_an_overwrite_removes_the_remains_of_killed_writes_but_nothing_it_did_not_write(folder):
-    table(folder, 1)
-    left = ["_temporary-killed/day=1/part-00000-a.tfrecord", "_temporary-draft.json", "part-00000-a.tfrecord", "day=5/part-1-a.tfrecord.gz",
-            "day=5/part-1-a.tfrecord.zz", "day=1/.part-2-b-c000.tfrecord.index"]
-    foreign = ["README", "train.tfrecord", "day=1/notes.txt", "models/part-00000-a.tfrecord", "part-00000-a.parquet", "_temporary/x"]
+def test_an_overwrite_removes_what_killed_writes_left_but_nothing_else(folder):
+    write_days(folder, 1)
+    left = ["_temporary-killed/day=1/part-00000-a.tfrecord", "_temporary-draft.json", "part-00000-a.tfrecord",
+            "day=5/part-1-a.tfrecord.gz", "day=5/part-1-a.tfrecord.zz", "day=1/.part-2-b-c000.tfrecord.index"]
+    foreign = ["README", "train.tfrecord", "day=1/notes.txt", "models/part-00000-a.tfrecord",
+               "part-00000-a.parquet", "_temporary/x"]
     put_files(folder, *left, *foreign)
-    contract = table(folder, 2)
+    contract = write_days(folder, 2)
     assert file_names(folder) == expected_names(contract) | {*foreign}
     fs, root = locate(folder)
     assert {f.base_name for f in list_files(fs, root) if not f.is_file} == {"day=1", "day=2", "models", "_temporary"}
@@ -146,11 +155,12 @@ def test_an_overwrite_removes_the_remains_of_killed_writes_but_nothing_it_did_no
 
 def test_an_overwrite_removes_what_the_old_contract_lists_whatever_it_is_called(tmp_path):
     put_files(tmp_path, "train.tfrecord", "deep/x", "mine")
-    replace(contract_of(), shards=(Shard("train.tfrecord", 1, 10, "0"), Shard("deep/x", 1, 10, "0"))).save(str(tmp_path))
-    contract = table(str(tmp_path), 1)
+    listed = (Shard("train.tfrecord", 1, 10, "0"), Shard("deep/x", 1, 10, "0"))
+    replace(contract_of(), shards=listed).save(str(tmp_path))
+    contract = write_days(str(tmp_path), 1)
     assert file_names(tmp_path) == expected_names(contract) | {"mine"}
     (tmp_path / "contract.json").write_text("broken")
-    contract = table(str(tmp_path), 2)
+    contract = write_days(str(tmp_path), 2)
     assert file_names(tmp_path) == expected_names(contract) | {"mine"}
 
 
@@ -167,54 +177,62 @@ def test_a_task_gets_its_folder_by_pickle(folder):
 
 def test_shards_that_the_driver_does_not_see_are_refused(tmp_path):
     commit = Commit(str(tmp_path), True, contract_of())
-    with pytest.raises(UserError, match="x, which an executor wrote, is not there for the driver"):
+    with pytest.raises(UserError, match="x, which an executor wrote, is not visible to the driver"):
         commit.commit([Shard("x", 1, 1, "0")])
 
 
 class Killed(BaseException):
-    "The end of the process."
+    "End of the process."
+
+
+STEPS = [(commit_module, "move"), (commit_module, "remove"), (commit_module, "Sink"),
+         (contract_module, "move"), (contract_module, "Sink")]
+
+
+def kill_after(patch, count):
+    "Let a commit take `count` steps and then die; return the list that the steps are added to."
+    done = []
+    for module, name in STEPS:
+        def step(*arguments, real=getattr(module, name), name=name):
+            if len(done) >= count:
+                raise Killed
+            result = real(*arguments)
+            done.append((name, *(str(argument).rpartition("/")[2] for argument in arguments[1:])))
+            return result
+        patch.setattr(module, name, step)
+    return done
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
 def test_a_write_killed_at_any_step_leaves_the_old_table_or_the_new_one(tmp_path, monkeypatch, overwrite):
-    done, steps, path = [], itertools.count(), str(tmp_path / "x")
-
-    def killed_after(count):
-        done.clear()
-        for name in ("move", "remove", "Sink"):
-            def step(*arguments, real=getattr(commit_module, name), name=name):
-                if len(done) >= count:
-                    raise Killed
-                result = real(*arguments)
-                done.append((name, *(str(a).rpartition("/")[2] for a in arguments[1:])))
-                return result
-            patch.setattr(commit_module, name, step)
-
-    monkeypatch.setattr("rgg_shared.tfrecord.commit.in_parallel", lambda do, things: [do(thing) for thing in things])
-    for count in steps:
+    path = str(tmp_path / "x")
+    monkeypatch.setattr(commit_module, "in_parallel", lambda do, things: [do(thing) for thing in things])
+    for count in itertools.count():
         shutil.rmtree(path, ignore_errors=True)
-        old = table(path, 1)
+        old = write_days(path, 1)
         commit = Commit(path, overwrite, contract_of("id bigint", "day int"))
         writer = ShardWriter(commit.fs, commit.folder, "day=2/part-00000-new", index_bytes=1)
         for _ in range(2):
             writer.write(b"x", 1, 1)
         written = writer.close()
-        expected = {old.digest, replace(old, shards=(*(() if overwrite else old.shards), *written)).digest}
+        kept = [] if overwrite else old.shards
+        expected = {old.digest, replace(old, shards=(*kept, *written)).digest}
         with pytest.MonkeyPatch.context() as patch:
-            killed_after(count)
+            done = kill_after(patch, count)
             try:
                 commit.commit(written)
                 break
             except Killed:
                 pass
-        contract, files = files_of(path)
+        contract, files = find_files(path)
         assert contract.digest in expected and all(f.bytes == f.expected.bytes for f in files)
         assert (tmp_path / "x" / "_SUCCESS").exists() == (not done)
         if contract == old:
             commit.abort(written)
             assert not (tmp_path / "x" / "day=2").exists()
-            assert {n for n in file_names(path) if not n.endswith("json")} - {"_SUCCESS"} == expected_names(old) - {"_SUCCESS", "contract.json"}
+            shards_left = {name for name in file_names(path) if not name.endswith("json")} - {"_SUCCESS"}
+            assert shards_left == expected_names(old) - {"_SUCCESS", "contract.json"}
     assert count > 6 and done[-1] == ("Sink", "_SUCCESS", "")
     order = [(name, last[-1].split("-")[0]) for name, *last in done if name == "move"]
     assert order == [("move", "part"), ("move", ".part"), ("move", "contract.json")]
-    assert files_of(path)[0].digest in expected - {old.digest}
+    assert find_files(path)[0].digest in expected - {old.digest}

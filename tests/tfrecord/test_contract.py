@@ -7,7 +7,7 @@ import pytest
 from helpers import contract_of, file_names, put_files
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.tfrecord.contract import Contract, File, Shard, files_of
+from rgg_shared.tfrecord.contract import Contract, InputFile, Shard, find_files
 from rgg_shared.tfrecord.files import locate
 
 # %% ../../notebooks/library/tfrecord/11_contract.ipynb #2a532a33
@@ -23,24 +23,27 @@ def test_a_contract_is_the_same_after_saving_and_loading(folder):
     assert file_names(folder) == {"contract.json"}
 
 
-def test_a_missing_damaged_or_old_contract_is_told_in_a_sentence(tmp_path):
+def test_a_missing_damaged_or_old_contract_is_refused_with_a_sentence(tmp_path):
     with pytest.raises(UserError, match=r"has no contract\.json; write the examples"):
         Contract.load(str(tmp_path))
     for text in ('{"features": []}', "[]", "{", '{"version": 2, "features": [{}]}', "\xff"):
         (tmp_path / "contract.json").write_text(text, "latin1")
         with pytest.raises(UserError, match="cannot be read as a contract"):
             Contract.load(str(tmp_path))
-    (tmp_path / "contract.json").write_text('{"version": 1, "rows": 3, "digest": "", "features": [], "shards": []}')
-    with pytest.raises(UserError, match="version 1, where 2 is known.*; write the examples again"):
+    old = '{"version": 1, "rows": 3, "digest": "", "features": [], "shards": []}'
+    (tmp_path / "contract.json").write_text(old)
+    with pytest.raises(UserError, match="version 1, but only version 2 can be read.*; write the examples again"):
         Contract.load(str(tmp_path))
     (tmp_path / "contract.json").unlink()
     with pytest.raises(UserError, match=r"has no contract\.json"):
         Contract.load(str(tmp_path / "nowhere"))
 
 
-def test_the_digest_is_that_of_the_rows_and_their_partitions():
+def test_the_digest_depends_on_the_rows_and_their_partitions_only():
     def digest(*pairs):
-        return replace(contract_of(), shards=tuple(Shard(n, 1, 1, f"{d:016x}") for n, d in pairs)).digest
+        shards = tuple(Shard(name, 1, 1, f"{number:016x}") for name, number in pairs)
+        return replace(contract_of(), shards=shards).digest
+
     assert digest() == "0" * 16
     assert digest(("a", 2**64 - 1), ("b", 5)) == digest(("c", 5), ("d", 2**64 - 1)) == digest(("e", 4))
     assert digest(("p=1/a", 3), ("p=2/a", 5)) == digest(("p=2/x", 5), ("p=1/x", 1), ("p=1/y", 2))
@@ -55,16 +58,20 @@ def test_features_are_selected_in_the_order_asked_for():
 
 # %% ../../notebooks/library/tfrecord/11_contract.ipynb #332c1f28
 def test_without_contract_all_files_are_read_that_spark_would_read(folder):
-    put_files(folder, "b", "a.tfrecord.gz", "_x=1/c", "day=2024-01-01/shop=a%2Fb/d=1", "_SUCCESS", ".b.index", "_temporary-1/e",
-        ".x=1/f", "_y/g", "day=2/_h", "day=2/_i=1", "sub/j")
-    contract, files = files_of(folder)
+    put_files(folder, "b", "a.tfrecord.gz", "_x=1/c", "day=2024-01-01/shop=a%2Fb/d=1", "sub/j")
+    put_files(folder, "_SUCCESS", ".b.index", "_temporary-1/e", ".x=1/f", "_y/g", "day=2/_h", "day=2/_i=1")
+    contract, files = find_files(folder)
     root = locate(folder)[1]
     assert contract is None
     assert {f.path[len(root) + 1:]: f.partition for f in files} == {
-        "_x=1/c": {"_x": "1"}, "a.tfrecord.gz": {}, "b": {}, "day=2024-01-01/shop=a%2Fb/d=1": {"day": "2024-01-01", "shop": "a/b"},
-        "sub/j": {}}
+        "_x=1/c": {"_x": "1"},
+        "a.tfrecord.gz": {},
+        "b": {},
+        "day=2024-01-01/shop=a%2Fb/d=1": {"day": "2024-01-01", "shop": "a/b"},
+        "sub/j": {},
+    }
     assert {f.bytes for f in files} == {10}
-    assert files_of(f"{folder}/b") == (None, [File(f"{root}/b", 10, {})])
+    assert find_files(f"{folder}/b") == (None, [InputFile(f"{root}/b", 10, {})])
 
 
 def test_a_contract_decides_what_is_read(folder):
@@ -72,20 +79,20 @@ def test_a_contract_decides_what_is_read(folder):
     listed = Shard("p=1/a", 2, 10, "0" * 16), Shard("b", 1, 99, "0" * 16)
     contract = replace(contract_of(), shards=listed)
     contract.save(folder)
-    found, files = files_of(folder)
+    found, files = find_files(folder)
     assert found == contract and tuple(f.expected for f in files) == listed
     assert [(f.bytes, f.partition) for f in files] == [(10, {"p": "1"}), (10, {})]
     fs, root = locate(folder)
     fs.delete_file(f"{root}/b")
     with pytest.raises(UserError, match=r"/b is missing, though contract\.json lists it"):
-        files_of(folder)
+        find_files(folder)
     contract_of().save(folder)
-    assert files_of(folder) == (contract_of(), [])
+    assert find_files(folder) == (contract_of(), [])
 
 
-def test_a_path_with_nothing_to_read_is_told_in_a_sentence(tmp_path):
+def test_a_path_with_nothing_to_read_is_refused_with_a_sentence(tmp_path):
     put_files(tmp_path, "_SUCCESS", ".x")
     with pytest.raises(UserError, match="holds no shards; write the examples first"):
-        files_of(str(tmp_path))
+        find_files(str(tmp_path))
     with pytest.raises(UserError, match="nowhere does not exist; write the examples first"):
-        files_of(str(tmp_path / "nowhere"))
+        find_files(str(tmp_path / "nowhere"))

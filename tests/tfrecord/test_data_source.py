@@ -19,13 +19,13 @@ from rgg_shared.core.messages import UserError
 from rgg_shared.tfrecord.codec import encode_examples
 from rgg_shared.tfrecord.data_source import (
     TFRecordDataSource,
+    parse_options,
     read_tfrecord,
     register_tfrecord,
     write_tfrecord,
 )
 from rgg_shared.tfrecord.datasets import read_dataset
 from rgg_shared.tfrecord.inference import infer_schema
-from rgg_shared.tfrecord.options import parse_options
 from rgg_shared.tfrecord.values import BYTES, INTS, Bytes, Leaf, Values
 
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #1149cdc7
@@ -204,7 +204,7 @@ def test_features_of_two_kinds_are_refused_and_both_files_named(spark, tmp_path)
     write_with_tensorflow(tmp_path / "a", {"x": ("int64_list", [1])})
     write_with_tensorflow(tmp_path / "b", {"x": ("float_list", [1.0])})
     for session in (None, spark):
-        with pytest.raises(Exception, match="Feature `x` is a int64_list in .*/a, but a float_list in .*/b"):
+        with pytest.raises(Exception, match="Feature `x` is of the kind int64_list in .*/a, but float_list in .*/b"):
             infer_schema(str(tmp_path), session)
 
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #a1d2f735
@@ -354,9 +354,9 @@ def test_append_adds_rows_to_the_contract_and_refuses_other_features(spark, tmp_
     assert (contract.rows, contract.info) == (5, {"day": 2, "shop": "a"})
     assert ids(spark, tmp_path) == [0, 1, 2, 3, 4]
     assert sorted(int(x["id"]) for x in read_dataset(str(tmp_path))) == [0, 1, 2, 3, 4]
-    with pytest.raises(Exception, match="Feature `id` is bigint in the examples there are, but string in the rows"):
+    with pytest.raises(Exception, match="Feature `id` is bigint in the existing examples, but string in the rows"):
         write_tfrecord(spark.range(1).selectExpr("string(id) AS id"), str(tmp_path), "append")
-    with pytest.raises(Exception, match="Feature `x` is absent in the examples there are, but int in the rows"):
+    with pytest.raises(Exception, match="Feature `x` is absent in the existing examples, but int in the rows"):
         write_tfrecord(spark.range(1).selectExpr("id", "1 AS x"), str(tmp_path), "append")
     assert write_tfrecord(spark.sql("SELECT cast(NULL AS bigint) AS id"), str(tmp_path), "append").features[0].nullable
     assert read_tfrecord(spark, str(tmp_path)).where("id IS NULL").count() == 1
@@ -365,7 +365,7 @@ def test_append_adds_rows_to_the_contract_and_refuses_other_features(spark, tmp_
 def test_the_modes_error_and_ignore_do_not_touch_what_is_there(spark, tmp_path):
     path = str(tmp_path / "x")
     first = write_tfrecord(spark.range(3), path, "ignore")
-    with pytest.raises(UserError, match="x is there already; write with mode"):
+    with pytest.raises(UserError, match="x exists already; write with mode"):
         write_tfrecord(spark.range(1), path)
     assert write_tfrecord(spark.range(1), path, "ignore") == first
     with pytest.raises(UserError, match="`mode` is `replace`"):

@@ -9,13 +9,13 @@ import pytest
 from helpers import contract_of, file_names, put_files
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.tfrecord.contract import files_of
+from rgg_shared.tfrecord.contract import find_files
 from rgg_shared.tfrecord.files import CODECS, blocks, locate
 from rgg_shared.tfrecord.shards import ShardWriter, index_path, load_index, plan_splits
 
 # %% ../../notebooks/library/tfrecord/12_shards.ipynb #3a1635d0
 def write(path, lengths, codec="", stem="p=1/part-00000-x", **limits):
-    "Shards of blocks of so many random bytes with two rows each, in a folder made for them."
+    "Write blocks of random bytes with these lengths, two rows each, into a new folder; return the shards."
     fs, root = locate(path)
     fs.create_dir(root, recursive=True)
     writer = ShardWriter(fs, root, stem, codec, **limits)
@@ -26,14 +26,15 @@ def write(path, lengths, codec="", stem="p=1/part-00000-x", **limits):
 
 @pytest.mark.parametrize("codec", ["", "gzip", "zlib"])
 def test_shards_roll_over_at_their_limits(folder, codec):
-    lengths = [300_000, 300_000, 300_000, 900_000, 30_000]  # compressors hold some back, so that small blocks show nothing
+    lengths = [300_000, 300_000, 300_000, 900_000, 30_000]  # large, because compressors hold back some bytes
     written = write(folder, lengths, codec, max_bytes=750_000)
     assert [s.rows for s in written] == [4, 2, 2, 2]
     assert [s.name for s in written] == [f"p=1/part-00000-x-c00{i}{CODECS[codec]}" for i in range(4)]
     fs, root = locate(folder)
     assert [fs.get_file_info(f"{root}/{s.name}").size for s in written] == [s.bytes for s in written]
     assert [s.digest for s in written] == ["0000000000000001", *(f"{2**63 + i:016x}" for i in (2, 3, 4))]
-    assert b"".join(blocks(fs, f"{root}/{written[0].name}", codec)) == b"".join(random.Random(i).randbytes(300_000) for i in (0, 1))
+    first_two = b"".join(random.Random(i).randbytes(300_000) for i in (0, 1))
+    assert b"".join(blocks(fs, f"{root}/{written[0].name}", codec)) == first_two
     assert file_names(folder) == {s.name for s in written}
     assert [s.rows for s in write(folder + "2", [9] * 5, max_rows=5)] == [4, 4, 2]
     assert write(folder + "3", []) == [] and file_names(folder + "3") == set()
@@ -84,7 +85,7 @@ def test_an_aborted_writer_leaves_no_file(folder):
 
 @pytest.mark.parametrize("stem", ["x", "p=1/q=2/x"])
 def test_a_task_that_outlives_an_abort_finds_nothing_to_write_to(tmp_path, stem):
-    with pytest.raises(UserError, match="which the driver made, is not there for this executor"):
+    with pytest.raises(UserError, match="which the driver made, is not visible to this executor"):
         write_late = ShardWriter(*locate(str(tmp_path / "gone")), stem)
         write_late.write(b"1", 1, 0)
     assert not list(tmp_path.iterdir())
@@ -92,26 +93,29 @@ def test_a_task_that_outlives_an_abort_finds_nothing_to_write_to(tmp_path, stem)
 
 def test_a_task_that_outlives_an_abort_does_not_bring_partition_directories_back_on_s3(bucket):
     writer = ShardWriter(*locate(f"{bucket}/gone"), "p=1/x")
-    with pytest.raises(UserError, match="bucket/gone, which the driver made, is not there for this executor"):
+    with pytest.raises(UserError, match="bucket/gone, which the driver made, is not visible to this executor"):
         writer.write(b"1", 1, 0)
     assert file_names(f"{bucket}/gone") == set()
 
 # %% ../../notebooks/library/tfrecord/12_shards.ipynb #2be33679
 def covers(splits, size, rows):
-    "Whether splits of one file are all of it, and no byte twice."
+    "Return whether the splits of one file cover all of it, and no byte twice."
     ends = [(s.stop, s.row + s.rows) for s in splits[:-1]]
     last = splits[-1]
-    return [(s.start, s.row) for s in splits] == [(0, 0), *ends] and last.stop is None and last.start < size and \
-        (rows is None) == (last.rows is None) and (rows is None or last.row + last.rows == rows)
+    if [(s.start, s.row) for s in splits] != [(0, 0), *ends] or last.stop is not None or last.start >= size:
+        return False
+    if rows is None:
+        return last.rows is None
+    return last.rows is not None and last.row + last.rows == rows
 
 
 def test_splits_are_the_whole_file_in_parts_of_about_the_size_asked_for(folder):
     write(folder, [40] * 100, index_bytes=100, stem="p=1/a")
     contract = replace(contract_of(), shards=tuple(write(folder, [40] * 100, index_bytes=100, stem="p=1/a")))
     fs = locate(folder)[0]
-    plain = files_of(folder)[1]
+    plain = find_files(folder)[1]
     contract.save(folder)
-    for files, rows in ((plain, None), (files_of(folder)[1], 200)):
+    for files, rows in ((plain, None), (find_files(folder)[1], 200)):
         for target in (1, 50, 120, 500, 1000, 1333, 3999, 4000, 10**9):
             splits = plan_splits(fs, files, max_bytes=target)
             assert covers(splits, 4000, rows)
@@ -127,7 +131,7 @@ def test_files_without_index_are_read_whole(tmp_path):
     put_files(tmp_path, "d.tfrecord", content=b"")
     put_files(tmp_path, ".b.gz.index", content=b"not looked at")
     fs, root = locate(str(tmp_path))
-    splits = plan_splits(fs, files_of(str(tmp_path))[1], max_bytes=3, min_splits=100)
+    splits = plan_splits(fs, find_files(str(tmp_path))[1], max_bytes=3, min_splits=100)
     assert [(Path(s.path).name, s.codec, s.start, s.stop, s.row, s.rows) for s in splits] == [
         ("a", "", 0, None, 0, None), ("b.gz", "gzip", 0, None, 0, None), ("c", "", 0, None, 0, None),
         ("d.tfrecord", "", 0, None, 0, None)]
@@ -138,5 +142,5 @@ def test_a_shard_of_another_size_than_the_contract_says_is_not_split(tmp_path):
     replace(contract_of(), shards=(shard,)).save(str(tmp_path))
     with (tmp_path / shard.name).open("ab") as file:
         file.truncate(333)
-    [split] = plan_splits(*[locate(str(tmp_path))[0], files_of(str(tmp_path))[1]], max_bytes=100)
+    [split] = plan_splits(*[locate(str(tmp_path))[0], find_files(str(tmp_path))[1]], max_bytes=100)
     assert (split.start, split.stop, split.rows) == (0, None, None)

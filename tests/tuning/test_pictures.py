@@ -9,7 +9,8 @@ def test_the_pictures_show_every_trial(client):
     space = {"x": {"low": 0.0, "high": 1.0}, "shortcut": [True, False]}
     experiment = client.get_experiment_by_name("search").experiment_id
     parent = open_study_run(client, experiment, "pictures", {"space": space})
-    found = Study(client, parent, distributions(space, {"x": 0.5, "shortcut": False}), trials=12, metric="height")
+    searched = distributions(space, {"x": 0.5, "shortcut": False})
+    found = Study(client, parent, searched, trials=12, metric="height")
     run_in_process(found, lambda params, report: report(1, 1, {"height": 1 - abs(params["x"] - 0.3)}))
     figure = plot_parallel(found)
     lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 3]

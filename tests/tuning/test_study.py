@@ -16,7 +16,11 @@ from rgg_shared.tuning.study import (
 
 # %% ../../notebooks/library/tuning/01_study.ipynb #c58abe30
 DEFAULTS = {"x": 0.5, "width": 96, "shortcut": False}
-SPACE = {"x": {"low": 0.0, "high": 1.0}, "width": {"low": 8, "high": 64, "step": 8}, "shortcut": [True, False]}
+SPACE = {
+    "x": {"low": 0.0, "high": 1.0},
+    "width": {"low": 8, "high": 64, "step": 8},
+    "shortcut": [True, False],
+}
 
 
 def test_the_space_keeps_the_types_of_the_defaults():
