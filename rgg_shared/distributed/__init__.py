@@ -17,8 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "checkpoints": ["Backup"],
     "worker": ["follow_supervisor"],
     "preflight": ["available_slots", "await_slots", "count_slots", "pickle_training_function"],
-    "workers": ["Trained"],
-    "attempts": ["lock_folder", "spark_cause"],
-    "run": ["run_distributed"],
+    "attempts": ["explain_spark_error", "lock_folder"],
+    "run": ["TrainingResult", "run_distributed"],
     "advisor": ["advise_slots"],
 })

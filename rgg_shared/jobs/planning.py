@@ -58,7 +58,8 @@ def refuse_mistakes(jobs: dict[str, dict], job: str, path: Path):
     mistakes = check_job(jobs, job, path.parent) or list(check_job_cycles(jobs))
     if mistakes:
         more = f" (and {len(mistakes) - 1} more: rgg validate lists them)" if len(mistakes) > 1 else ""
-        raise UserError(f"{mistakes[0]}{more}.")
+        message = f"{mistakes[0]}{more}"
+        raise UserError(message if message.endswith("?") else f"{message}.")
     for task in map(inner_task, jobs[job]["tasks"]):
         if "run_job_task" in task:
             refuse_mistakes(jobs, referenced_job(task["run_job_task"]["job_id"]), path)

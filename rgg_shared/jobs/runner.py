@@ -140,7 +140,7 @@ class TaskDispatcher:
 # %% ../../notebooks/library/jobs/08_runner.ipynb #6c916149
 @dataclass
 class RunnerSession:
-    "What the runs of one process share."
+    "State that the runs of one process share."
     jobs: dict[str, dict]
     file: Path  # path of the jobs file
     parallel: int = 0  # notebooks at a time; 0: `default_parallelism`

@@ -68,8 +68,8 @@ def load_jobs(
         content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=refuse_duplicate_keys)
         jobs = content["resources"]["jobs"]
     except OSError:
-        message = f"There is no jobs file {path}; go to the repository's root, or name one with --file."
-        raise UserError(message) from None
+        advice = "go to the repository's root, or name one with --file"
+        raise UserError(f"The jobs file {path} does not exist; {advice}.") from None
     except json.JSONDecodeError as e:
         raise UserError(f"{path}, line {e.lineno}: this is not JSON ({e.msg}).") from None
     except UserError as e:
@@ -165,6 +165,6 @@ def read_notebook_defaults(path: Path) -> dict:
     try:
         return dict(read_parameter_cells(str(path), path.stat().st_mtime_ns))
     except OSError:
-        raise UserError(f"there is no notebook {path}") from None
+        raise UserError(f"the notebook {path} does not exist") from None
     except Exception as e:  # nbformat has many errors of its own
         raise UserError(f"the notebook {path} cannot be read: {str(e).splitlines()[0]}") from None

@@ -47,7 +47,7 @@ class StopSignal:
 # %% ../../notebooks/library/jobs/07_task_run.ipynb #28c7a0be
 @dataclass
 class RunContext:
-    "What the tasks of a run share."
+    "State that the tasks of a run share."
     run: Run
     watch: Callable  # called with the run, and with task=…, iteration=…, step=…, line=… for each event
     slots: threading.Semaphore  # one slot for each notebook that may run at a time

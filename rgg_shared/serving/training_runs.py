@@ -36,7 +36,7 @@ class TrainingRun:
                 self.client.log_metric(self.run_id, prefix + metric, value, step=event["epoch"] + 1)
 
         trained = run_distributed(
-            function, backup_dir=self.folder, run_id=name, tell=log_epoch, **self.slots, **arguments
+            function, backup_dir=self.folder, run_id=name, on_progress=log_epoch, **self.slots, **arguments
         )
         self.client.log_dict(self.run_id, {"attempts": trained.attempts}, f"{prefix}attempts.json")
         self.client.log_metric(self.run_id, f"{prefix}restarts", len(trained.attempts) - 1)

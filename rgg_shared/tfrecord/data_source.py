@@ -120,7 +120,7 @@ class TFRecordDataSource(DataSource):
 
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #6e3d09f4
 def read_settings(schema: T.StructType, options: dict) -> ReadSettings:
-    "Return the settings of the tasks that read; raises `UserError` if the records are of another type or cannot hold `schema`."
+    "Return the settings for the tasks; raises `UserError` if the records are of another type, or `schema` cannot be read."
     contract, files = find_files(options["path"])
     record_type = contract.record_type if contract else options["recordType"]
     if options["recordType"] not in ("", record_type):
@@ -129,7 +129,7 @@ def read_settings(schema: T.StructType, options: dict) -> ReadSettings:
     names = contract.partition_by.names if contract else list(files[0].partition)
     settings = ReadSettings(
         schema, tuple(names), options["mode"], options["columnNameOfCorruptRecord"], record_type == "ByteArray")
-    features_of(settings.schema, "ByteArray" if settings.bytes_only else "SequenceExample")  # refuses before a task runs
+    _ = settings.features  # raises `UserError` here, before any task runs, for a schema that no record can hold
     return settings
 
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #4d44ae8f

@@ -27,9 +27,9 @@ from rgg_shared.distributed import (
     available_slots,
     await_slots,
     count_slots,
+    explain_spark_error,
     follow_supervisor,
     pickle_training_function,
-    spark_cause,
 )
 
 from ..core import use_keras_2
@@ -170,7 +170,7 @@ class SlotPool:
                 if answer := getattr(self, f"on_{message.pop('kind')}")(rank, **message):
                     self.hub.send(answer.pop("kind"), to=rank, **answer)
         if self.error:
-            raise RuntimeError(f"The Spark tasks of the search have failed: {spark_cause(self.error)}")
+            raise RuntimeError(f"The Spark tasks of the search have failed: {explain_spark_error(self.error)}")
         if len(self.stopped) < self.num_slots:
             raise RuntimeError("The slots of the search have lost the driver; the same call goes on with what is missing.")
 

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from rgg_shared.data.events import sessionize, to_sessions, validate_events
 
 # %% ../../notebooks/library/data/06_events.ipynb #d8a2c153
-def events_of(spark, rows, columns="session_id, member_id, item_id, event_type, event_time"):
+def make_events(spark, rows, columns="session_id, member_id, item_id, event_type, event_time"):
     df = spark.createDataFrame(rows, ", ".join(f"{c} string" for c in columns.split(", ")))
     return df.withColumn("event_time", F.to_timestamp("event_time"))
 
@@ -17,7 +17,8 @@ def test_a_session_ends_after_a_gap_of_inactivity(spark):
     times = ["10:00", "10:30", "11:01", "11:02"]
     rows = [(None, m, "a", "view", f"2026-03-05 {t}") for t in times for m in ("m1", "m2")]
     rows.append((None, None, "a", "view", "2026-03-05 10:00"))
-    found = sessionize(events_of(spark, rows), gap_minutes=30).orderBy("member_id", "event_time").collect()
+    events = sessionize(make_events(spark, rows), gap_minutes=30)
+    found = events.orderBy("member_id", "event_time").collect()
     ids = [r.session_id for r in found]
     assert ids[0] is None and ids[1] == ids[2] != ids[3] == ids[4] and len(set(ids[1:])) == 4
     assert ids[1] == f"m1-{int(found[1].event_time.timestamp()) * 1000}"
@@ -25,17 +26,20 @@ def test_a_session_ends_after_a_gap_of_inactivity(spark):
 # %% ../../notebooks/library/data/06_events.ipynb #8d3d2cc4
 T = "2026-03-05 10:00:00"
 BROKEN = [
-    (("", "m", "a", "view", T), "missing session_id"), ((None, "m", "a", "view", T), "missing session_id"),
+    (("", "m", "a", "view", T), "missing session_id"),
+    ((None, "m", "a", "view", T), "missing session_id"),
     (("s", "m", " ", "view", T), "missing item_id"),
     (("s", "m", "a", "view", None), "missing or unparsable event_time"),
     (("s", "m", "a", "view", "2026-03-08 10:00:00"), "event_time in the future"),
-    (("s", "m", "a", "refund", T), "unknown event_type"), (("s", "m", "a", None, T), "unknown event_type"),
+    (("s", "m", "a", "refund", T), "unknown event_type"),
+    (("s", "m", "a", None, T), "unknown event_type"),
 ]
 
 
 def test_each_rule_quarantines_with_its_reason(spark):
     good = [("s", "m", "a", "View ", T), ("s", "m", "a", "cart", "2026-03-07 09:00:00")]
-    events, quarantine = validate_events(events_of(spark, [row for row, _ in BROKEN] + good), datetime(2026, 3, 6, 10), "log")
+    rows = [row for row, _ in BROKEN] + good
+    events, quarantine = validate_events(make_events(spark, rows), datetime(2026, 3, 6, 10), "log")
     assert sorted(r.reason for r in quarantine.collect()) == sorted(reason for _, reason in BROKEN)
     assert sorted(r.event_type for r in events.collect()) == ["cart", "view"]
     assert {r.source for r in quarantine.collect()} == {"log"}
@@ -44,7 +48,7 @@ def test_each_rule_quarantines_with_its_reason(spark):
 def test_of_duplicates_one_is_kept_and_always_the_same(spark):
     rows = [("s", m, "a", "view", T) for m in ("m3", "m1", "m2", "m1")] + [("s", "m1", "b", "view", T)]
     for order in (rows, rows[::-1]):
-        events, quarantine = validate_events(events_of(spark, order).repartition(3))
+        events, quarantine = validate_events(make_events(spark, order).repartition(3))
         assert sorted((r.item_id, r.member_id) for r in events.collect()) == [("a", "m1"), ("b", "m1")]
         assert [r.reason for r in quarantine.collect()] == ["duplicate"] * 3
 
@@ -55,9 +59,12 @@ def test_sessions_are_ordered_lists_with_their_first_context(spark):
             ("s", "m", "b", "view", "2026-03-05 10:01", "de", "phone"),
             ("s", None, "a", "cart", "2026-03-05 10:02", "fr", "desktop"),
             ("t", None, "z", "view", "2026-03-05 10:00", None, None)]
-    s, t = to_sessions(events_of(spark, rows, columns)).orderBy("session_id").collect()
+    events = make_events(spark, rows, columns)
+    s, t = to_sessions(events).orderBy("session_id").collect()
     assert s.item_ids == ["b", "a", "c"] and s.event_types == ["view", "cart", "view"]
-    assert (s.member_id, s.shop, s.device) == ("m", "de", "phone") and (t.member_id, t.device) == (None, None)
+    assert (s.member_id, s.shop, s.device) == ("m", "de", "phone")
+    assert (t.member_id, t.device) == (None, None)
     assert (s.started_at.minute, s.ended_at.minute) == (1, 2) and s.event_times[0] == s.started_at
-    newest = to_sessions(events_of(spark, rows, columns), max_len=2).orderBy("session_id").collect()
-    assert newest[0].item_ids == ["a", "c"] and newest[1].item_ids == ["z"] and newest[0].started_at == s.started_at
+    newest = to_sessions(events, max_len=2).orderBy("session_id").collect()
+    assert newest[0].item_ids == ["a", "c"] and newest[1].item_ids == ["z"]
+    assert newest[0].started_at == s.started_at

@@ -11,13 +11,14 @@ from rgg_shared.data.ingestion import read_items
 from rgg_shared.data.sources import Source
 
 # %% ../../notebooks/library/data/07_ingestion.ipynb #84a41d50
-def test_items_are_cast_extra_columns_stay_and_the_last_of_an_item_wins(spark, tmp_path):
+def test_items_are_cast_extra_columns_stay_and_the_latest_sale_of_an_item_wins(spark, tmp_path):
     rows = "a,9.5,wool,2026-03-05\na,8,silk,2026-03-02\nb,cheap,,\n,1,x,\n"
     path = write_text(tmp_path / "i.csv", "item_id,price,fabric,sale_start\n" + rows)
     found = read_items(spark, path, Source("i.sql", "csv", "SELECT * FROM raw", {"header": "true"}))
     types = {"item_id": "string", "price": "double", "sale_start": "timestamp", "fabric": "string"}
     assert dict(found.dtypes) == types
-    assert {(r.item_id, r.price, r.fabric) for r in found.collect()} == {("a", 9.5, "wool"), ("b", None, None)}
+    rows = {(r.item_id, r.price, r.fabric) for r in found.collect()}
+    assert rows == {("a", 9.5, "wool"), ("b", None, None)}
 
 # %% ../../notebooks/library/data/07_ingestion.ipynb #4d7d6c73
 def test_rows_in_are_events_plus_quarantine_and_the_raw_row_is_kept(spark, shop):
@@ -43,7 +44,7 @@ def test_the_events_table_has_the_canonical_columns_and_the_context(shop):
     assert shop.lake.read("quarantine").count() == 0
 
 # %% ../../notebooks/library/data/07_ingestion.ipynb #bb961653
-def test_a_rerun_for_a_day_replaces_that_day_and_nothing_more(shop):
+def test_a_rerun_for_a_day_replaces_only_that_day(shop):
     bad = "s8,,view,2026-03-05T10:00:00Z,p,\ns8,,view,2026-03-06T10:00:00Z,p,\ns8,a,view,n/a,p,\n"
     assert shop.ingest(GOOD + bad).rows_in == 6
     before = shop.lake.read("quarantine").count()
@@ -58,10 +59,13 @@ def test_a_rerun_for_a_day_replaces_that_day_and_nothing_more(shop):
     assert shop.lake.read("quarantine").count() == 1
 
 # %% ../../notebooks/library/data/07_ingestion.ipynb #6b795a21
-def test_a_source_that_is_all_bad_changes_no_table(shop):
+def test_a_source_without_a_valid_row_changes_no_table(shop):
     shop.ingest(GOOD)
     with pytest.raises(UserError, match=r"Every row of .* missing item_id \(2\), unknown event_type \(1\)"):
-        shop.ingest("s,,view,2026-03-05T10:00:00Z,p,\ns,,view,2026-03-05T10:01:00Z,p,\ns,a,x,2026-03-05T10:00:00Z,p,\n")
+        shop.ingest(
+            "s,,view,2026-03-05T10:00:00Z,p,\ns,,view,2026-03-05T10:01:00Z,p,\n"
+            "s,a,x,2026-03-05T10:00:00Z,p,\n"
+        )
     with pytest.raises(UserError, match="no rows"):
         shop.ingest("")
     with pytest.raises(UserError, match="not a date"):
@@ -69,15 +73,16 @@ def test_a_source_that_is_all_bad_changes_no_table(shop):
     assert shop.lake.read("events").count() == 3 and shop.lake.read("quarantine").count() == 0
 
 # %% ../../notebooks/library/data/07_ingestion.ipynb #5d55fe31
-@pytest.mark.parametrize("select, message", [
-    ("SELECT visit AS session_id, to_timestamp(ts) AS event_time FROM raw", "does not select item_id"),
-    ("SELECT product AS item_id, to_timestamp(ts) AS event_time FROM raw", "does not select session_id or member_id"),
-    ("SELECT visit AS session_id, product AS item_id, ts AS event_time, 1 AS day FROM raw", "selects day"),
-    ("SELECT visit AS session_id, product AS item_id, array(1) AS event_time FROM raw", "TIMESTAMP"),
-    ("SELECT visit AS session_id, product AS item_id, CAST(device AS TIMESTAMP) AS event_time FROM raw", "on the data"),
+@pytest.mark.parametrize("columns, message", [
+    ("visit AS session_id, to_timestamp(ts) AS event_time", "does not select item_id"),
+    ("product AS item_id, to_timestamp(ts) AS event_time", "does not select session_id or member_id"),
+    ("visit AS session_id, product AS item_id, ts AS event_time, 1 AS day", "selects day"),
+    ("visit AS session_id, product AS item_id, array(1) AS event_time", "TIMESTAMP"),
+    ("visit AS session_id, product AS item_id, CAST(device AS TIMESTAMP) AS event_time", "on the data"),
 ])
-def test_a_select_that_cannot_be_ingested_is_named_and_nothing_is_written(shop, tmp_path, select, message):
-    shop.sql = write_text(tmp_path / "wrong.sql", f"-- format: csv\n-- option header: true\n{select}")
+def test_a_faulty_select_is_named_and_nothing_is_written(shop, tmp_path, columns, message):
+    text = f"-- format: csv\n-- option header: true\nSELECT {columns} FROM raw"
+    shop.sql = write_text(tmp_path / "wrong.sql", text)
     with pytest.raises(UserError, match=message) as e:
         shop.ingest(GOOD)
     assert "wrong.sql" in str(e.value) and not shop.lake.exists("events")
@@ -89,4 +94,5 @@ def test_a_source_without_session_ids_is_sessionized(shop, tmp_path):
     counts = shop.ingest(GOOD + ",a,view,2026-03-05T10:00:00Z,,\ns1,a,view,2026-03-05T12:00:00Z,,\n")
     events = shop.lake.read("events")
     assert (counts.events, counts.quarantined) == (4, 1)
-    assert events.select("session_id").distinct().count() == 3 and events.where("event_type = 'view'").count() == 4
+    assert events.select("session_id").distinct().count() == 3
+    assert events.where("event_type = 'view'").count() == 4

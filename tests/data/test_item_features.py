@@ -11,7 +11,9 @@ from rgg_shared.data.item_features import (
 
 # %% ../../notebooks/library/data/08_item_features.ipynb #0a6c6039
 def test_features_are_numbered_by_frequency_and_quantile(spark):
-    rows = [(f"i{n}", "rare" if n == 0 else "common", None if n == 1 else float(n), n % 2 == 0) for n in range(40)]
+    rows = []
+    for n in range(40):
+        rows.append((f"i{n}", "rare" if n == 0 else "common", None if n == 1 else float(n), n % 2 == 0))
     items = spark.createDataFrame(rows, "item_id string, brand string, price double, organic boolean")
     numbers = number_columns(items, number_features(items))
     assert list(numbers) == ["brand", "price", "organic"]
@@ -22,12 +24,21 @@ def test_features_are_numbered_by_frequency_and_quantile(spark):
 
 # %% ../../notebooks/library/data/08_item_features.ipynb #fb7d27dd
 def test_other_items_are_numbered_as_the_first_ones_were(spark):
+    columns = "item_id string, brand string, price double, weight double"
     rows = [(f"i{n}", "rare" if n == 0 else "common", float(min(n, 30)), None) for n in range(40)]
-    numbers = number_features(spark.createDataFrame(rows, "item_id string, brand string, price double, weight double"))
-    later = spark.createDataFrame([("a", "rare", 99.0, 1.0), ("b", "nobody", -1.0, None)], "item_id string, brand string, price double, weight double")
-    a, b = later.select(number_content(later, numbers).alias("found")).collect()
-    assert a.found == [2, len(numbers["price"]["edges"]) + 1, 0], "the dearest bucket that training had; a weight it never saw"
+    items = spark.createDataFrame(rows, columns)
+    numbering = number_features(items)
+    later = spark.createDataFrame([("a", "rare", 99.0, 1.0), ("b", "nobody", -1.0, None)], columns)
+    a, b = later.select(number_content(later, numbering).alias("found")).collect()
+    highest = len(numbering["price"]["edges"]) + 1
+    assert a.found == [2, highest, 0], "the highest bucket of training; a weight that training did not have"
     assert b.found == [0, 1, 0], "a new brand is 0"
-    assert max(r.n for r in spark.createDataFrame(rows, "i string, brand string, price double, w double").select(
-        number_value("price", **numbers["price"]).alias("n")).collect()) == a.found[1]
-    assert later.drop("brand").select(number_content(later.drop("brand"), numbers).alias("found")).first().found[0] == 0
+    prices = items.select(number_value("price", **numbering["price"]).alias("n")).collect()
+    assert max(row.n for row in prices) == highest
+
+
+def test_a_feature_that_other_items_lack_is_0(spark):
+    items = spark.createDataFrame([("a", "x", 1.0)], "item_id string, brand string, price double")
+    later = items.drop("brand")
+    found = later.select(number_content(later, number_features(items)).alias("found")).first().found
+    assert found == [0, 1]

@@ -21,7 +21,7 @@ def test_a_source_is_its_comment_lines_and_its_select(tmp_path):
     ("-- fromat: csv\nSELECT 1", "line 1: unknown `fromat:`"), ("SELECT 1 FROM raw", "format"),
     ("-- format: csv\n", "no SELECT"), ("-- format:\nSELECT 1", "no value"),
 ])
-def test_a_source_file_that_cannot_be_meant_is_refused(tmp_path, text, message):
+def test_a_faulty_source_file_is_refused(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         Source.load(write_text(tmp_path / "a.sql", text))
 
@@ -46,7 +46,8 @@ def test_a_path_or_format_that_does_not_exist_is_named(spark, path, form):
 # %% ../../notebooks/library/data/05_sources.ipynb #9497604c
 def test_several_paths_are_read_together(spark, tmp_path):
     one, two = (write_text(tmp_path / f"{n}.csv", f"a\n{n}\n") for n in (1, 2))
-    found = read_source(spark, f"{one}, {two}", Source("a.sql", "csv", "SELECT * FROM raw", {"header": "true"}))
+    source = Source("a.sql", "csv", "SELECT * FROM raw", {"header": "true"})
+    found = read_source(spark, f"{one}, {two}", source)
     assert sorted(r.a for r in found.collect()) == ["1", "2"]
 
 # %% ../../notebooks/library/data/05_sources.ipynb #3d506633
@@ -62,7 +63,7 @@ def test_the_raw_row_travels_beside_a_plain_select(spark, tmp_path, select, carr
     assert found.count() == (1 if "GROUP" in select or "DISTINCT" in select else 2)
 
 # %% ../../notebooks/library/data/05_sources.ipynb #fa9b8a3e
-def test_a_run_names_as_little_as_it_can(spark, tmp_path):
+def test_parameters_that_are_left_out_have_defaults(spark, tmp_path):
     lake = Lake(str(tmp_path / "lake"), spark)
     write_text(tmp_path / "x_items.sql", "")
     sql = write_text(tmp_path / "x.sql", "")

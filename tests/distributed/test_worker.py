@@ -16,10 +16,10 @@ from rgg_shared.distributed.failures import (
     describe_exception,
     explain_failure,
 )
+from rgg_shared.distributed.history import AttemptHistory
 from rgg_shared.distributed.run import run_distributed
 from rgg_shared.distributed.supervisor import worker_environment
 from rgg_shared.distributed.worker import Job, refuse_empty_variables
-from rgg_shared.distributed.workers import AttemptHistory
 
 # %% ../../notebooks/library/distributed/07_worker.ipynb #703a808f
 @pytest.fixture

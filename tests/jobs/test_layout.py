@@ -70,6 +70,18 @@ from rgg_shared.jobs.layout import dependencies, layout, one_line, task_lines
 #| test
 #| test
 #| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
 
 # %% ../../notebooks/library/jobs/09_layout.ipynb #cbc620ea
 @pytest.mark.parametrize("task, told", [

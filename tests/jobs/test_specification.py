@@ -19,7 +19,7 @@ from rgg_shared.jobs.specification import (
 @pytest.mark.parametrize("text, sentence", [
     ("{", "line 1: this is not JSON"),
     ("[]", "has no"),
-    (None, "no jobs file"),
+    (None, "does not exist; go to the repository's root"),
     ('{"resources": {"jobs": []}}', "has no"),
     ('{"resources": {"jobs": {"j": {"name": "a", "name": "b"}}}}', "'name' occurs twice"),
 ])
@@ -76,6 +76,6 @@ def test_a_notebook_declares_the_literals_of_its_parameters_cell(tmp_path):
 
 def test_a_notebook_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "b.ipynb").write_text("{}")
-    for name, sentence in (("b", "cannot be read"), ("c", "there is no notebook")):
+    for name, sentence in (("b", "cannot be read"), ("c", "c.ipynb does not exist")):
         with pytest.raises(UserError, match=sentence):
             read_notebook_defaults(tmp_path / f"{name}.ipynb")

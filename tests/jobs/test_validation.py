@@ -102,7 +102,7 @@ MISTAKES = [  # where, what stands there, the path of the finding, a part of its
     ("tasks/0/sql_task", {}, ".tasks[0].sql_task", "warehouse_id is missing"),
     ("tasks/4", WHEEL, ".tasks[4]", "would run a python_wheel_task"),
     ("tasks/4", {"task_key": "nothing"}, ".tasks[4]", "this one has none"),
-    ("tasks/0/notebook_task/notebook_path", "c.ipynb", f"{NOTEBOOK}.notebook_path", "there is no notebook"),
+    ("tasks/0/notebook_task/notebook_path", "c.ipynb", f"{NOTEBOOK}.notebook_path", "does not exist"),
     (f"{PARAMETERS}/m", "1", f"{NOTEBOOK}.base_parameters.m", "the notebook has no parameter m"),
     (f"{PARAMETERS}/n", "two", f"{NOTEBOOK}.base_parameters.n", "n='two' is not int"),
     (f"{PARAMETERS}/n", "{{tasks.b.values.n}}", f"{NOTEBOOK}.base_parameters.n", "depend on it"),

@@ -145,7 +145,7 @@ def test_what_is_narrowed_is_named_recorded_and_refused_when_strict(spark, tmp_p
 
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #7fcffe50
 def write_with_tensorflow(path, *examples):
-    "A shard of Examples made by TensorFlow from `{name: ('int64_list', values)}`."
+    "Write a shard of Examples, each `{name: ('int64_list', values)}`, with TensorFlow."
     import tensorflow as tf
     lists = {"int64_list": tf.train.Int64List, "float_list": tf.train.FloatList, "bytes_list": tf.train.BytesList}
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -281,7 +281,9 @@ def test_partitions_are_directories_and_only_those_asked_for_are_read(spark, tmp
 def test_queries_of_one_table_do_not_see_the_filters_of_others(spark, tmp_path):
     write_tfrecord(spark.range(10).selectExpr("id", "id % 2 AS k"), str(tmp_path), partition_by=["k"])
     back = read_tfrecord(spark, str(tmp_path))
-    assert [back.where("k = 1").count(), back.count(), back.where("k = 0").union(back.where("k = 1")).count()] == [5, 10, 10]
+    assert back.where("k = 1").count() == 5
+    assert back.count() == 10
+    assert back.where("k = 0").union(back.where("k = 1")).count() == 10
 
 
 def test_partition_directories_without_contract_are_discovered(spark, tmp_path):
@@ -332,14 +334,15 @@ def test_a_write_that_fails_leaves_the_old_rows_and_nothing_else(spark, tmp_path
     assert not (tmp_path / "new").exists()
 
 
-def test_overwrite_removes_the_remains_of_a_killed_write_but_nothing_it_did_not_write(spark, tmp_path):
+def test_overwrite_removes_what_a_killed_write_left_but_nothing_else(spark, tmp_path):
     write_tfrecord(spark.range(3), str(tmp_path))
     (tmp_path / "_temporary-killed").mkdir()
     (tmp_path / "part-00000-uncommitted.tfrecord").write_bytes(b"half")
     (tmp_path / "README").write_text("mine")
     assert ids(spark, tmp_path) == [0, 1, 2]
     contract = write_tfrecord(spark.range(2), str(tmp_path), "overwrite")
-    assert {p.name for p in tmp_path.iterdir()} == {"README", "_SUCCESS", "contract.json", *(s.name for s in contract.shards)}
+    shards = {shard.name for shard in contract.shards}
+    assert {p.name for p in tmp_path.iterdir()} == {"README", "_SUCCESS", "contract.json", *shards}
 
 
 def test_a_table_can_overwrite_the_shards_it_is_read_from(spark, tmp_path):
@@ -373,7 +376,7 @@ def test_the_modes_error_and_ignore_do_not_touch_what_is_there(spark, tmp_path):
     assert ids(spark, path) == [0, 1, 2]
 
 
-def test_save_leaves_the_settings_of_the_session_as_they_were(spark, tmp_path):
+def test_a_write_leaves_the_settings_of_the_session_as_they_were(spark, tmp_path):
     name = "spark.sql.execution.arrow.maxBytesPerBatch"
     before = spark.conf.get(name)
     write_tfrecord(spark.range(1), str(tmp_path / "x"))
@@ -384,7 +387,7 @@ def test_save_leaves_the_settings_of_the_session_as_they_were(spark, tmp_path):
     spark.conf.unset(name)
 
 
-def test_wrong_paths_options_and_rows_are_told_in_a_sentence(spark, tmp_path):
+def test_wrong_paths_options_and_rows_are_refused_with_a_sentence(spark, tmp_path):
     with pytest.raises(Exception, match="nowhere does not exist; write the examples first, or correct the path"):
         spark.read.format("tfrecord").load(str(tmp_path / "nowhere"))
     with pytest.raises(Exception, match="holds no shards"):
@@ -407,7 +410,7 @@ def test_wrong_paths_options_and_rows_are_told_in_a_sentence(spark, tmp_path):
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #8a50dbe4
 @pytest.fixture
 def damaged(spark, tmp_path):
-    "A folder with one shard of thirty rows, and a function that damages it with the contract's knowledge."
+    "Return a function that damages the one shard, of thirty rows, of a folder with a contract."
     contract = write_tfrecord(spark.range(30, numPartitions=1), str(tmp_path / "x"))
     shard = tmp_path / "x" / contract.shards[0].name
 
@@ -424,7 +427,7 @@ def test_damage_is_fatal_dropped_or_kept_apart(spark, damaged):
         size = len(content) // 30
         content[3 * size + 14] ^= 1  # a payload
         content[9 * size] ^= 1  # a length
-        content[20 * size + 12 : 21 * size - 4] = b"z" * (size - 16)  # an Example no more, though the checksum is right
+        content[20 * size + 12 : 21 * size - 4] = b"z" * (size - 16)  # not an Example, with the right checksum
         content[21 * size - 4 : 21 * size] = masked_crc(b"z" * (size - 16)).to_bytes(4, "little")
     path, size = damaged(change)
     kept = [n for n in range(30) if n not in (3, 9, 20)]
