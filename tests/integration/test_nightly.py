@@ -10,7 +10,6 @@ import nbformat
 import pandas as pd
 import pytest
 
-from rgg_shared.core.environment import find_project_root
 from rgg_shared.core.lake import Lake
 from rgg_shared.jobs.records import load_run
 from rgg_shared.serving.registry import connect, load_champion
