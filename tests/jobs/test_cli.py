@@ -147,7 +147,7 @@ def test_two_runners_keep_to_max_concurrent_runs(tmp_path, waiting):
     (["run", "nightly", "-p", "lak=x"], "Did you mean lake"),
     (["run", "nightly", "--task", "scor"], "Did you mean score"),
     (["jobs", "--fil", "x"], "No such option"),
-    (["run", "nightly", "-p", "epochs=many"], "Parameter epochs='many' is not int"),
+    (["run", "nightly", "-p", "num_slots=many"], "Parameter num_slots='many' is not int"),
     (["show", "nothing"], "no run 'nothing'"),
     (["graph", "x"], "no job 'x'"),
     (["notebook", "40_train", "--modl", "als"], "Did you mean model"),
