@@ -36,7 +36,7 @@ setup(
     keywords=cfg["keywords"],
     license="Apache-2.0",
     packages=find_packages(include=["rgg_shared", "rgg_shared.*"]),
-    package_data={"rgg_shared.evaluation": ["*.mplstyle"]},
+    package_data={"rgg_shared.evaluation": ["*.mplstyle"], "rgg_shared.jobs": ["templates/*"]},
     python_requires=f">={cfg['min_python']},<3.13",
     install_requires=lines("requirements"),
     extras_require=extras(),

@@ -24,17 +24,17 @@ from rgg_shared.core import UserError
 from rgg_shared.tfrecord import (
     BYTES,
     INTS,
-    Bytes,
+    ByteStrings,
     Damage,
     FileSplit,
     Leaf,
     ReadSettings,
     SplitReader,
     Values,
-    chunks,
-    cumulated,
+    compute_offsets,
     encode_examples,
     locate,
+    read_chunks,
 )
 
 SCHEMA = T.StructType([T.StructField("id", T.LongType()), T.StructField("ids", T.ArrayType(T.LongType(), False)),
@@ -49,14 +49,14 @@ def shard_of(random_numbers, rows=150):
     flat = [value for _, ids, _ in table for value in ids]
     words = [word.encode() for _, _, word in table]
     kinds, ones = (lambda kind: np.full(rows, kind, np.uint8)), np.ones(rows, np.int64)
+    strings = ByteStrings(compute_offsets([*map(len, words)]), np.frombuffer(b"".join(words), np.uint8))
     columns = [
         Values(Leaf("id", INTS), kinds(INTS), ones, np.array([row[0] for row in table])),
-        Values(Leaf("ids", INTS), kinds(INTS), np.array([len(row[1]) for row in table]),
-                       np.array(flat, np.int64)),
-        Values(Leaf("word", BYTES), kinds(BYTES), ones,
-                       Bytes(cumulated([*map(len, words)]), np.frombuffer(b"".join(words), np.uint8)))]
+        Values(Leaf("ids", INTS), kinds(INTS), np.array([len(row[1]) for row in table]), np.array(flat, np.int64)),
+        Values(Leaf("word", BYTES), kinds(BYTES), ones, strings),
+    ]
     content = bytes(encode_examples(columns, rows).buffer)
-    (chunk,) = chunks([content])
+    (chunk,) = read_chunks([content])
     return table, content, [*(int(start) - 12 for start in chunk.starts), len(content)]
 
 
@@ -110,7 +110,7 @@ def read(path, mode, rows, codec):
 def swallowed(spoilt):
     "The ranges of bytes that damaged records take up by their lengths, which are whole."
     found = []
-    for part in chunks([spoilt]):
+    for part in read_chunks([spoilt]):
         if isinstance(part, Damage) and "checksum" in part.what:
             size = int.from_bytes(spoilt[part.offset : part.offset + 8], "little")
             found.append((part.offset, part.offset + 16 + size))

@@ -41,6 +41,19 @@ def job_of(**tasks):
     return {"name": "j", "tasks": found}
 
 
+def job_graphs(most=30):
+    "Return hypothesis's strategy for jobs in which each task depends on some of those before it."
+    from hypothesis import strategies as st
+
+    @st.composite
+    def draw_job(draw):
+        count = draw(st.integers(1, most))
+        before = [draw(st.sets(st.integers(0, i - 1), max_size=4)) if i else () for i in range(count)]
+        return job_of(**{f"t{i}": [f"t{b}" for b in sorted(on)] for i, on in enumerate(before)})
+
+    return draw_job()
+
+
 def masked_crc(data):
     "The checksum of `data` as TFRecord stores it, by another library."
     crc = google_crc32c.value(data)
@@ -48,10 +61,10 @@ def masked_crc(data):
 
 
 def byte_strings_of(values):
-    "Byte strings as `tfrecord.values.Bytes`."
-    from rgg_shared.tfrecord.values import Bytes, cumulated
+    "Byte strings as `tfrecord.values.ByteStrings`."
+    from rgg_shared.tfrecord.values import ByteStrings, compute_offsets
 
-    return Bytes(cumulated([len(v) for v in values]), np.frombuffer(b"".join(values), np.uint8))
+    return ByteStrings(compute_offsets([len(v) for v in values]), np.frombuffer(b"".join(values), np.uint8))
 
 
 def file_names(path):

@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
         "simulate_views",
         "update_intent",
     ],
-    "simulate": ["read_shop_config", "write_raw_files"],
+    "simulate": ["read_shop_config", "simulate_events", "write_raw_files"],
     "sources": ["Source", "choose_sources"],
     "events": ["EVENT_COLUMNS", "EVENT_TYPES", "MAX_EVENTS", "to_sessions"],
     "ingestion": ["ingest", "read_items", "write_items"],

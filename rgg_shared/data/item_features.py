@@ -29,7 +29,7 @@ def find_category_values(items: DataFrame, column: str) -> dict:
 
 # %% ../../notebooks/library/data/08_item_features.ipynb #74e1e194
 def find_bucket_edges(items: DataFrame, column: str) -> dict:
-    "Return `{'edges': [...]}`, the quantile edges of a numeric column; `{'values': []}` where it has no value."
+    "Return `{'edges': [...]}`, the quantile edges of a numeric column; `{'values': []}` if it has no value."
     quantiles = [n / N_BUCKETS for n in range(1, N_BUCKETS)]
     edges, top = items.agg(F.percentile_approx(column, quantiles, 10_000), F.max(column)).first()
     if top is None:
@@ -52,7 +52,7 @@ def choose_feature_kinds(items: DataFrame) -> dict:
 
 # %% ../../notebooks/library/data/08_item_features.ipynb #ba918963
 def number_features(items: DataFrame) -> dict[str, dict]:
-    "Return the numbering: for each feature the `values` of a category, or the `edges` of a measure's buckets."
+    "Return the numbering: for each feature the `values` of a category or the `edges` of a measure's buckets."
     return {name: find(items, name) for name, find in choose_feature_kinds(items).items()}
 
 # %% ../../notebooks/library/data/08_item_features.ipynb #3e37d0ea

@@ -165,7 +165,7 @@ def read_source(
 # %% ../../notebooks/library/data/05_sources.ipynb #75fcae89
 @dataclass(frozen=True)
 class Sources:
-    "Where the click log and the catalogue are, and the SQL files that map them."
+    "The files of the click log and of the catalogue, and the SQL files that map them."
 
     source_path: str  # files of the click log
     source_sql: str  # its SQL file

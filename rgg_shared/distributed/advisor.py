@@ -122,7 +122,7 @@ class MeasuringMonitor(AttemptMonitor):
     def find_cause(self):
         "Return the failure, if any; raises `MeasurementComplete` once there is enough."
         cause = super().find_cause()
-        if not self.failures.failures and self.has_enough():
+        if not self.failures.found and self.has_enough():
             raise MeasurementComplete
         return cause
 

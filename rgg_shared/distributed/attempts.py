@@ -177,9 +177,9 @@ def watch_attempt(spark, plan, job, hub, tasks, coordinator, monitor):
         if is_unplaced(spark, plan, monitor, time.monotonic() - began):
             raise AttemptFailed(Failure(0, "?", "unplaced"))
     if tasks.error:
-        failures = monitor.failures.failures
+        found = monitor.failures.found
         of_spark = Failure(0, "?", "spark", "Spark", explain_spark_error(tasks.error))
-        raise AttemptFailed(failures[0] if failures else of_spark)
+        raise AttemptFailed(found[0] if found else of_spark)
 
 
 def train_once(spark, plan: TrainingPlan, program: bytes, monitor: AttemptMonitor) -> bytes:

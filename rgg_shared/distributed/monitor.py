@@ -20,18 +20,18 @@ class FailureCollector:
     "The failures of an attempt's workers, and the one that caused the others."
 
     def __init__(self, group: WorkerGroup):
-        self.group, self.failures = group, []
+        self.group, self.found = group, []
         self.began = 0.0  # time of the first failure
 
     def add(self, worker: WorkerState, kind: str, **facts):
         "Add the failure of a worker, unless there is one of it already."
-        if all(failure.rank != worker.rank for failure in self.failures):
+        if all(failure.rank != worker.rank for failure in self.found):
             self.began = self.began or time.monotonic()
-            self.failures.append(Failure(worker.rank, worker.host, kind, step=worker.step, **facts))
+            self.found.append(Failure(worker.rank, worker.host, kind, step=worker.step, **facts))
 
     def add_overdue(self, now: float):
-        "Add the failure that the workers' silence means, if there is no failure yet."
-        if self.failures or self.group.all_done():
+        "Add the failure that the workers' silence means, unless there is one already."
+        if self.found or self.group.all_done():
             return
         if failure := find_overdue(self.group.workers, self.group.plan.timeout, now):
             self.add(self.group.workers[failure.rank], failure.kind)
@@ -49,13 +49,13 @@ class FailureCollector:
         "Return the failure that explains the others, once that is clear; None before."
         now = time.monotonic()
         self.add_overdue(now)
-        if not self.failures:
+        if not self.found:
             return None
-        cause = root_cause(self.failures)
+        cause = root_cause(self.found)
         if is_effect(cause):
             self.add_silent(now)
-            cause = root_cause(self.failures)
-        complete = len(self.failures) == len(self.group.workers)
+            cause = root_cause(self.found)
+        complete = len(self.found) == len(self.group.workers)
         return cause if complete or now - self.began >= seconds_to_wait(cause) else None
 
 # %% ../../notebooks/library/distributed/14_monitor.ipynb #7f45e40b

@@ -3,10 +3,10 @@ import lazy_loader
 
 # Nothing is imported before it is asked for: neither TensorFlow nor Spark, numba or MLflow.
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
-    "values": ["BYTES", "INTS", "Bytes", "Leaf", "Values", "cumulated"],
+    "values": ["BYTES", "INTS", "ByteStrings", "Leaf", "Values", "compute_offsets"],
     "kernels": ["compiled"],
     "codec": ["encode_examples"],
-    "records": ["Damage", "chunks"],
+    "records": ["Damage", "read_chunks"],
     "files": ["locate"],
     "contract": ["Contract"],
     "shards": ["FileSplit"],

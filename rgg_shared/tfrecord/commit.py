@@ -18,7 +18,7 @@ from pyspark.sql import types as T
 
 from ..core import UserError
 from .contract import SUCCESS_FILE, TEMPORARY_PREFIX, Contract, Shard
-from .files import Sink, in_parallel, list_files, locate, move, remove
+from .files import Sink, list_files, locate, move_file, remove_paths, run_in_parallel
 from .shards import index_path
 
 # %% ../../notebooks/library/tfrecord/13_commit.ipynb #545e4b53
@@ -88,7 +88,7 @@ SHARD_NAMES = re.compile(r"part-\d+-.*\.tfrecord(\.gz|\.zz)?|\.part-\d+-.*\.tfre
 
 
 def list_contract_files(path: str) -> set[str]:
-    "Return the relative paths of the shards in a folder's contract and of their indexes; empty without a contract."
+    "Return the relative paths of a contract's shards and of their indexes; empty without a contract."
     try:
         shards = [shard.name for shard in Contract.load(path).shards]
     except UserError:
@@ -127,7 +127,7 @@ def remove_empty_partitions(fs: FileSystem, root: str):
         elif all("=" in part for part in parts):
             partitions.add("/".join(parts))
     empty = partitions - full
-    remove(fs, *(f"{root}/{path}" for path in empty if os.path.dirname(path) not in empty))
+    remove_paths(fs, *(f"{root}/{path}" for path in empty if os.path.dirname(path) not in empty))
 
 # %% ../../notebooks/library/tfrecord/13_commit.ipynb #895c7a1a
 def list_written_files(
@@ -135,7 +135,7 @@ def list_written_files(
     folder: str,  # the folder that the tasks have written into
     shards: Iterable[Shard],
 ) -> list[str]:
-    "Return the relative paths of the shards and their indexes; raises `UserError` for a shard that is missing."
+    "Return the relative paths of the shards and their indexes; raises `UserError` for a missing shard."
     found = {info.path[len(folder) + 1:] for info in list_files(fs, folder, recursive=True) if info.is_file}
     names = [shard.name for shard in shards]
     if lost := [name for name in names if name not in found]:
@@ -171,11 +171,11 @@ class Commit:
         stale = [self.folder]
         if self.overwrite:
             stale = find_leftovers(self.fs, self.root, list_contract_files(self.path))
-        in_parallel(self.fs.create_dir, {os.path.dirname(f"{self.root}/{name}") for name in written})
-        remove(self.fs, f"{self.root}/{SUCCESS_FILE}")
-        in_parallel(self._move_to_place, written)
+        run_in_parallel(self.fs.create_dir, {os.path.dirname(f"{self.root}/{name}") for name in written})
+        remove_paths(self.fs, f"{self.root}/{SUCCESS_FILE}")
+        run_in_parallel(self._move_to_place, written)
         contract.save(self.path)
-        remove(self.fs, *stale)
+        remove_paths(self.fs, *stale)
         if self.overwrite:
             remove_empty_partitions(self.fs, self.root)
         Sink(self.fs, f"{self.root}/{SUCCESS_FILE}", "").close()
@@ -188,12 +188,13 @@ class Commit:
         "Remove the files written; also the folder, if this write created it and nothing else is in it."
         names = [shard.name for shard in shards]
         listed = list_contract_files(self.path)
-        moved = {*names, *map(index_path, names)} - listed  # by a commit that failed before the contract was saved
-        remove(self.fs, self.folder, *(f"{self.root}/{name}" for name in moved))
+        # A commit that failed before it saved the contract may have moved files to their places.
+        moved = {*names, *map(index_path, names)} - listed
+        remove_paths(self.fs, self.folder, *(f"{self.root}/{name}" for name in moved))
         if moved:
             remove_empty_partitions(self.fs, self.root)
         if self.created and not list_files(self.fs, self.root):
-            remove(self.fs, self.root)
+            remove_paths(self.fs, self.root)
 
     def _merge(self, shards: tuple[Shard, ...]) -> Contract:
         new = replace(self.contract, shards=shards)
@@ -201,4 +202,4 @@ class Commit:
         return new if self.overwrite or empty else merge_contracts(Contract.load(self.path), new)
 
     def _move_to_place(self, name: str):
-        move(self.fs, f"{self.folder}/{name}", f"{self.root}/{name}")
+        move_file(self.fs, f"{self.folder}/{name}", f"{self.root}/{name}")

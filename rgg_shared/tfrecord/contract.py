@@ -19,8 +19,8 @@ from pyspark.sql import types as T
 
 from ..core import UserError
 from .features import Feature
-from .files import Sink, list_files, locate, move
-from .partitions import partition_values
+from .files import Sink, list_files, locate, move_file
+from .partitions import parse_partition_path
 
 # %% ../../notebooks/library/tfrecord/11_contract.ipynb #ad786460
 CONTRACT_FILE = "contract.json"
@@ -34,7 +34,7 @@ class Shard:
     name: str  # path relative to the folder, with partition directories
     rows: int  # number of records
     bytes: int  # size of the file
-    digest: str  # sum of its records' digests, 16 hexadecimal digits; the order of the records does not matter
+    digest: str  # sum of its records' digests, whatever their order; 16 hexadecimal digits
 
 # %% ../../notebooks/library/tfrecord/11_contract.ipynb #4eff464a
 def combine_digests(shards: Iterable[Shard]) -> str:
@@ -131,7 +131,7 @@ def save_contract(contract: Contract, path: str):
     draft = f"{root}/{TEMPORARY_PREFIX}{uuid.uuid4()}.json"
     with Sink(fs, draft, "") as file:
         file.write(json.dumps(to_json(contract), indent=1, ensure_ascii=False).encode())
-    move(fs, draft, f"{root}/{CONTRACT_FILE}")
+    move_file(fs, draft, f"{root}/{CONTRACT_FILE}")
 
 # %% ../../notebooks/library/tfrecord/11_contract.ipynb #10762185
 def load_contract(path: str) -> Contract:
@@ -153,7 +153,7 @@ class InputFile:
     "A file to read."
     path: str  # within the file system
     bytes: int  # size of the file
-    partition: dict  # column to text or None, as `partition_values` returns it
+    partition: dict  # column to text or None, as `parse_partition_path` returns it
     expected: Shard | None = None  # the contract's entry; None without a contract
 
 # %% ../../notebooks/library/tfrecord/11_contract.ipynb #18c4088c
@@ -173,7 +173,7 @@ def is_visible(path: str) -> bool:
 def find_files(
     path: str,  # a folder, or one file
 ) -> tuple[Contract | None, list[InputFile]]:
-    "Return the contract of `path`, or None, and the files to read; raises `UserError` if there is nothing to read."
+    "Return the contract of `path`, or None, and the files to read; raises `UserError` if there are none."
     fs, root = locate(path)
     top = fs.get_file_info(root)
     if top.is_file:
@@ -186,7 +186,7 @@ def find_files(
     if not names:
         state = "does not exist" if top.type.name == "NotFound" else "holds no shards"
         raise UserError(f"{root} {state}; write the examples first, or correct the path.")
-    return None, [InputFile(infos[name].path, infos[name].size, partition_values(name)) for name in names]
+    return None, [InputFile(infos[name].path, infos[name].size, parse_partition_path(name)) for name in names]
 
 # %% ../../notebooks/library/tfrecord/11_contract.ipynb #8696f0a5
 def match_shards(
@@ -197,8 +197,9 @@ def match_shards(
     "Return the contract's shards as files to read; raises `UserError` for a shard that is missing."
     listed = {shard.name: shard for shard in contract.shards}
     if lost := sorted({*listed} - {*infos}):
-        raise UserError(f"{root}/{lost[0]} is missing, though {CONTRACT_FILE} lists it; write the examples again.")
-    return [InputFile(infos[name].path, infos[name].size, partition_values(name), shard)
+        raise UserError(f"{root}/{lost[0]} is missing, though {CONTRACT_FILE} lists it; "
+                        "write the examples again.")
+    return [InputFile(infos[name].path, infos[name].size, parse_partition_path(name), shard)
             for name, shard in listed.items()]
 
 # %% ../../notebooks/library/tfrecord/11_contract.ipynb #ef2e3a56
@@ -207,12 +208,13 @@ def select_partitions(
     files: list[InputFile],
     partitions: dict | None,  # partition column to the value, or list of values, to read; None for all files
 ) -> list[InputFile]:
-    "Return the files of the wanted partitions; raises `UserError` for an unknown column, or if no file is left."
+    "Return the files of the wanted partitions; raises `UserError` if there are none, or no such column."
     if not partitions:
         return files
     known = list(files[0].partition) if files else []
     if unknown := [name for name in partitions if name not in known]:
-        raise UserError(f"{path} is not partitioned by `{unknown[0]}`, but by: {', '.join(known) or 'nothing'}.")
+        columns = ", ".join(known) or "nothing"
+        raise UserError(f"{path} is not partitioned by `{unknown[0]}`, but by: {columns}.")
     wanted = {name: _partition_texts(values) for name, values in partitions.items()}
     chosen = [file for file in files if all(file.partition[name] in texts for name, texts in wanted.items())]
     if not chosen:

@@ -17,7 +17,7 @@ from pyspark.sql.datasource import DataSource
 
 from ..core import UserError, cast_parameter, check_choice, resolve_path
 from .contract import Contract, InputFile, find_files
-from .features import RECORD_TYPES, features_of
+from .features import RECORD_TYPES, features_from_schema
 from .files import list_files, locate
 from .inference import infer_schema
 from .partitions import infer_partition_types
@@ -45,10 +45,11 @@ READ_MODES = ("FAILFAST", "DROPMALFORMED", "PERMISSIVE")
 
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #8c711411
 def parse_options(given: dict) -> dict:
-    "Return all options with their values; raises `UserError` for an unknown name or a value of the wrong type."
+    "Return all options with their values; raises `UserError` for an unknown name or a wrong value."
     known = {name.lower(): name for name in OPTIONS}
     if "paths" in given:
-        raise UserError("The format `tfrecord` reads one folder at a time; load each and put them together with union.")
+        raise UserError("The format `tfrecord` reads one folder at a time; load each and put them together "
+                        "with union.")
     if unknown := [name for name in given if name.lower() not in known]:
         raise UserError(f"The format `tfrecord` has no option `{unknown[0]}`; it has {', '.join(OPTIONS)}.")
     options = dict(OPTIONS)
@@ -110,7 +111,8 @@ class TFRecordDataSource(DataSource):
         "Return the reader of the table, in the caller's schema or that of `schema()`."
         options = self.settings()
         settings = read_settings(schema, options)
-        return TFRecordReader(options["path"], settings, parse_json_option("partitions", options["partitions"]), options)
+        partitions = parse_json_option("partitions", options["partitions"])
+        return TFRecordReader(options["path"], settings, partitions, options)
 
     def writer(self, schema: T.StructType, overwrite: bool) -> TFRecordWriter:
         "Return the writer of the table."
@@ -120,16 +122,21 @@ class TFRecordDataSource(DataSource):
 
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #6e3d09f4
 def read_settings(schema: T.StructType, options: dict) -> ReadSettings:
-    "Return the settings for the tasks; raises `UserError` if the records are of another type, or `schema` cannot be read."
+    "Return the settings for the tasks; raises `UserError` for another record type or an impossible schema."
     contract, files = find_files(options["path"])
     record_type = contract.record_type if contract else options["recordType"]
     if options["recordType"] not in ("", record_type):
-        raise UserError(f"{options['path']} holds records of the type {record_type}, not {options['recordType']}; "
-                        "leave the option recordType out.")
+        raise UserError(f"{options['path']} holds records of the type {record_type}, not "
+                        f"{options['recordType']}; leave the option recordType out.")
     names = contract.partition_by.names if contract else list(files[0].partition)
     settings = ReadSettings(
-        schema, tuple(names), options["mode"], options["columnNameOfCorruptRecord"], record_type == "ByteArray")
-    _ = settings.features  # raises `UserError` here, before any task runs, for a schema that no record can hold
+        table=schema,
+        partitions=tuple(names),
+        mode=options["mode"],
+        corrupt=options["columnNameOfCorruptRecord"],
+        bytes_only=record_type == "ByteArray",
+    )
+    _ = settings.features  # raises `UserError` before any task runs if no record can hold the schema
     return settings
 
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #4d44ae8f
@@ -170,20 +177,21 @@ def write_tfrecord(
     if mode not in ("append", "overwrite") and is_occupied(path):
         if mode == "ignore":
             return Contract.load(path)
-        raise UserError(f"{locate(path)[1]} exists already; write with mode `overwrite`, `append` or `ignore`, "
-                        "or choose another path.")
+        raise UserError(f"{locate(path)[1]} exists already; write with mode `overwrite`, `append` or "
+                        "`ignore`, or choose another path.")
     by = ",".join(partition_by)
     record_type = check_choice("recordType", record_type, RECORD_TYPES)
     columns = drop_columns(df.schema, check_partition_columns(df.schema, by))
-    check_exact(features_of(columns, record_type), "true" if strict else "warn")
+    check_exact(features_from_schema(columns, record_type), "true" if strict else "warn")
     options = {"recordType": record_type, "codec": codec, "partitionBy": by, "strict": "false",
-               "maxRecordsPerFile": max_rows, "maxBytesPerFile": max_bytes, "contract": json.dumps(info or {})}
+               "maxRecordsPerFile": max_rows, "maxBytesPerFile": max_bytes,
+               "contract": json.dumps(info or {})}
     register_tfrecord(df.sparkSession)
     if num_shards:
         df = df.repartition(num_shards)
-    writer = df.write.format("tfrecord").mode("overwrite" if mode == "overwrite" else "append").options(**options)
+    spark_mode = "overwrite" if mode == "overwrite" else "append"
     with limit_batches_by_rows(df):
-        writer.save(resolve_path(path))
+        df.write.format("tfrecord").mode(spark_mode).options(**options).save(resolve_path(path))
     return Contract.load(path)
 
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #56036567
@@ -197,7 +205,7 @@ def read_tfrecord(
     spark,
     path: str,  # a folder of shards, or one shard
     schema: T.StructType | str | None = None,  # default the contract's, or a guess
-    partitions: dict | None = None,  # partition column to the value, or the list of values, to read; default all
+    partitions: dict | None = None,  # partition column to the value, or list of values, to read; default all
     **options,  # of the format: mode, recordType, ...
 ):
     "Return the Spark table of the shards; without a contract their schema is guessed on the executors."

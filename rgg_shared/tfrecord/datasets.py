@@ -18,13 +18,13 @@ import numpy as np
 from pyspark.sql import types as T
 
 from ..core import UserError, check_choice, is_uri, resolve_path
-from .codec import decode
-from .columns import misfit
+from .codec import decode_examples
+from .columns import find_mismatch
 from .contract import Contract, InputFile, find_files, select_partitions
 from .features import Feature
-from .files import blocks, codec_of, locate
+from .files import guess_codec, locate, read_blocks
 from .parsing import make_length_counter, make_parser
-from .records import Damage, chunks
+from .records import Damage, read_chunks
 from .shards import plan_splits
 
 # %% ../../notebooks/library/tfrecord/15_datasets.ipynb #ee8e54f8
@@ -61,16 +61,21 @@ def assign_parts(
     index, workers = shard or (0, num_workers if by_file else 1)
     if not 0 <= index < workers:
         raise UserError(f"shard={shard} is not one of {workers} workers; the index counts from 0.")
-    parts = [ShardPart(name, codec_of(name).upper()) for name in to_tensorflow_paths(path, files)]
+    parts = [ShardPart(name, guess_codec(name).upper()) for name in to_tensorflow_paths(path, files)]
     if len(parts) < workers and shard:
         parts = split_parts(path, files, parts, 4 * workers)
     if len(parts) < workers:
-        raise UserError(f"{path} has {len(parts)} shards for {workers} workers; write it with at least {workers} "
-                        "(num_shards), or set auto_shard_policy=\"data\".")
+        raise UserError(f"{path} has {len(parts)} shards for {workers} workers; write it with at least "
+                        f"{workers} (num_shards), or set auto_shard_policy=\"data\".")
     return parts[index::workers] if shard else parts
 
 
-def split_parts(path: str, files: list[InputFile], shards: list[ShardPart], min_parts: int) -> list[ShardPart]:
+def split_parts(
+    path: str,
+    files: list[InputFile],
+    shards: list[ShardPart],  # the same files, whole
+    min_parts: int,
+) -> list[ShardPart]:
     "Return the parts of all shards, at least `min_parts` where their indexes allow it."
     names = {file.path: shard.file for file, shard in zip(files, shards)}
     parts = []
@@ -90,8 +95,8 @@ def check_first_records(
     fs = locate(path)[0]
     step = max(1, -(-len(files) // at_most))
     for file in files[::step]:
-        content = blocks(fs, file.path, codec_of(file.path), size=1 << 16)
-        for part in islice(chunks(content, limit=10), 1):
+        content = read_blocks(fs, file.path, guess_codec(file.path), size=1 << 16)
+        for part in islice(read_chunks(content, limit=10), 1):
             if isinstance(part, Damage):
                 raise UserError(f"{file.path}: {part.place} {part.what}; write the examples again.")
             if fault := find_misfit(part, features):
@@ -100,11 +105,11 @@ def check_first_records(
 
 def find_misfit(chunk, features: tuple[Feature, ...]) -> str:
     "Return the place and the fault of a record that does not fit `features`; an empty string if all fit."
-    found, bad = decode(*chunk[:3], [feature.leaf for feature in features])
+    found, bad = decode_examples(*chunk[:3], [feature.leaf for feature in features])
     if bad.any():
         return f"{chunk.place(int(bad.argmax()))} is not a tf.train.Example"
     for feature, values in zip(features, found):
-        if fault := misfit(feature, values, T.LongType()):
+        if fault := find_mismatch(feature, values, T.LongType()):
             return f"{chunk.place(int(fault[0].argmax()))} does not fit the contract: {fault[1]}"
     return ""
 
@@ -135,7 +140,7 @@ def interleave_parts(
     block: int,  # number of records that are read from a part at a time
     order: RecordOrder,
 ):
-    "Return the dataset of the parts' serialized records in blocks, string [block]; up to sixteen parts are open."
+    "Return the dataset of the parts' serialized records, string [block]; sixteen parts are read at a time."
     import tensorflow as tf
 
     files, codecs, starts, rows = map(list, zip(*parts))
@@ -189,7 +194,7 @@ POOL_BATCHES = 32  # number of batches whose examples are sorted by length toget
 
 
 def batch_sorted_by_length(data, feature: Feature, batch_size: int, order: RecordOrder, drop_remainder: bool):
-    "Return batches of serialized records of similar length, string [batch_size]; each batch of `data` is a pool."
+    "Return batches of records of similar length, serialized, string [batch_size]; `data` has a pool in each."
     import tensorflow as tf
 
     count = make_length_counter(feature)
@@ -226,20 +231,21 @@ def select_features(
     contract = Contract.load(path)
     chosen = contract.features if names is None else contract.select(names)
     if not chosen:
-        raise UserError(f"No feature of {path} is asked for; name at least one, or leave `features` out to get all.")
+        raise UserError(f"No feature of {path} is asked for; name at least one, "
+                        "or leave `features` out to get all.")
     contract.select(padding or {})
     return contract, chosen
 
 # %% ../../notebooks/library/tfrecord/15_datasets.ipynb #3a7cc2a8
 def check_boundaries(feature: Feature, batch_size: int | None, boundaries: Iterable[int]) -> list[int]:
-    "Return the boundaries in order; raises `UserError` if the feature is not a list, or there is no batch size."
+    "Return the boundaries in order; raises `UserError` for a feature that is not a list or no batch size."
     if len(feature.shape) != 1 or not batch_size:
         raise UserError(f"bucket_by=`{feature.name}` needs a list feature and a batch_size.")
     return sorted(boundaries)
 
 
 def check_policy(auto_shard_policy: str, num_workers: int, order: RecordOrder) -> str:
-    "Return the policy in lower case; raises `UserError` for an unknown one, or if the workers' orders would differ."
+    "Return the policy in lower case; raises `UserError` if it is unknown, or if orders would differ."
     policy = check_choice("auto_shard_policy", auto_shard_policy, ("file", "data", "off"))
     if policy == "data" and num_workers > 1 and order.shuffle and order.seed is None:
         raise UserError("With auto_shard_policy \"data\" each worker reads all records and keeps its part, "
@@ -258,14 +264,15 @@ def parse_batches(batches, parse, single: bool):
 
 
 def set_options(data, order: RecordOrder, policy: str):
-    "Return the dataset with prefetching, its determinism, and the policy for tf.distribute: file, data or off."
+    "Return the dataset with prefetching and options; `policy` for tf.distribute is file, data or off."
     import tensorflow as tf
 
     options = tf.data.Options()
     options.deterministic = order.seed is not None or not order.shuffle
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy[policy.upper()]
     if order.repeat:
-        data = data.repeat()  # tells tf.distribute that there is no end; else the workers agree on it at every step
+        # This tells tf.distribute that the data is endless; otherwise the workers agree on it at every step.
+        data = data.repeat()
     return data.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 # %% ../../notebooks/library/tfrecord/15_datasets.ipynb #0578a752
@@ -281,14 +288,14 @@ def read_dataset(
     padding: dict | None = None,  # feature name to the value that fills up lists; default 0 or ""
     ragged: bool = False,  # lists as RaggedTensor; False for dense tensors
     bucket_by: str | None = None,  # list feature: examples of similar length are put into a batch
-    bucket_boundaries: Iterable[int] = (),  # lengths at which a new bucket begins; none: pools are sorted by length
+    bucket_boundaries: Iterable[int] = (),  # lengths at which a new bucket begins; none: sort pools by length
     drop_remainder: bool = False,  # leave out a last batch that is not full
     partitions: dict | None = None,  # partition column to a value, or a list of values, to read
     shard: tuple[int, int] | None = None,  # (index, number of workers): read only this worker's part
     num_workers: int = 1,  # number of workers among which tf.distribute will assign the shards
     auto_shard_policy: str = "file",  # how tf.distribute assigns them: file | data | off
 ):
-    "Return a `tf.data.Dataset` of dictionaries, feature name to tensor; raises `UserError` if the data does not fit."
+    "Return a `tf.data.Dataset` of dictionaries of tensors; raises `UserError` if the data does not fit."
     order = RecordOrder(shuffle, seed, cache, repeat)
     policy = check_policy(auto_shard_policy, num_workers, order)
     contract, chosen = select_features(path, features, padding)

@@ -14,17 +14,16 @@ from typing import NamedTuple
 from pyspark.sql import types as T
 
 from ..core import UserError
-from .codec import KIND_OF, LISTS, parse
+from .codec import KIND_OF_LIST_FIELD, parse_example
 from .contract import InputFile, find_files
-from .features import WORDS
-from .files import blocks, codec_of, locate
-from .records import Damage, chunks
-from .values import BYTES, FLOATS, INTS, NOTHING
+from .files import guess_codec, locate, read_blocks
+from .records import Damage, read_chunks
+from .values import BYTES, FLOATS, INTS, LIST_FIELDS, NO_LIST
 
 # %% ../../notebooks/library/tfrecord/17_inference.ipynb #096c2300
 class FeatureSample(NamedTuple):
     "Findings on a feature in a sample of records."
-    kind: int  # NOTHING | BYTES | FLOATS | INTS
+    kind: int  # NO_LIST | BYTES | FLOATS | INTS
     nested: bool  # whether it is a feature list
     many: bool  # whether some record does not have exactly one value
     text: bool  # whether all strings are UTF-8
@@ -36,9 +35,9 @@ def merge_samples(one: dict[str, FeatureSample], other: dict[str, FeatureSample]
     merged = dict(one)
     for name, new in other.items():
         old = merged.get(name, new)
-        if NOTHING not in (old.kind, new.kind) and (old.kind, old.nested) != (new.kind, new.nested):
-            raise UserError(f"Feature `{name}` is of the kind {_describe(old)} in {old.where}, but {_describe(new)} in {new.where}; "
-                            "the shards do not belong together.")
+        if NO_LIST not in (old.kind, new.kind) and (old.kind, old.nested) != (new.kind, new.nested):
+            raise UserError(f"Feature `{name}` is of the kind {_describe(old)} in {old.where}, but "
+                            f"{_describe(new)} in {new.where}; the shards do not belong together.")
         first = old if old.kind else new
         merged[name] = first._replace(many=old.many or new.many, text=old.text and new.text)
     return merged
@@ -46,7 +45,7 @@ def merge_samples(one: dict[str, FeatureSample], other: dict[str, FeatureSample]
 
 def _describe(sample: FeatureSample) -> str:
     "Return the kind of a feature in words."
-    return f"{'feature list of ' if sample.nested else ''}{WORDS[sample.kind]}"
+    return f"{'feature list of ' if sample.nested else ''}{LIST_FIELDS[sample.kind]}"
 
 # %% ../../notebooks/library/tfrecord/17_inference.ipynb #a6772b2d
 def sample_features(
@@ -54,12 +53,12 @@ def sample_features(
     nested: bool,  # whether they are a feature list
     where: str,  # path of their file
 ) -> FeatureSample:
-    "Return the findings on one feature of a record; raises `UserError` for a list of lists of different kinds."
-    kinds = {KIND_OF[feature.WhichOneof("kind")] for feature in features} - {NOTHING}
+    "Return the findings on one feature of a record; raises `UserError` for lists of different kinds."
+    kinds = {KIND_OF_LIST_FIELD[feature.WhichOneof("kind")] for feature in features} - {NO_LIST}
     if len(kinds) > 1:
         raise UserError(f"A feature list in {where} holds lists of different kinds, which no column can.")
-    kind = kinds.pop() if kinds else NOTHING
-    lists = [getattr(feature, LISTS[kind]).value for feature in features] if kind else []
+    kind = kinds.pop() if kinds else NO_LIST
+    lists = [getattr(feature, LIST_FIELDS[kind]).value for feature in features] if kind else []
     text = kind != BYTES or all(_is_utf8(value) for values in lists for value in values)
     return FeatureSample(kind, nested, any(len(values) != 1 for values in lists), text, where)
 
@@ -75,7 +74,7 @@ def _is_utf8(value: bytes) -> bool:
 # %% ../../notebooks/library/tfrecord/17_inference.ipynb #328bce67
 def sample_record(record: bytes, where: str) -> dict[str, FeatureSample]:
     "Return the findings on each feature of a serialized Example; empty if it is not one."
-    message = parse(record)
+    message = parse_example(record)
     if not message:
         return {}
     found = {}
@@ -93,7 +92,7 @@ def sample_file(
 ) -> dict[str, FeatureSample]:
     "Return the findings on each feature in the first records of a file."
     found, left = {}, sample
-    for part in chunks(blocks(fs, file.path, codec_of(file.path), size=1 << 20)):
+    for part in read_chunks(read_blocks(fs, file.path, guess_codec(file.path), size=1 << 20)):
         if isinstance(part, Damage):
             continue
         for start, end in list(zip(part.starts, part.ends))[:left]:
@@ -121,10 +120,10 @@ def infer_schema(
     else:
         with ThreadPoolExecutor(16) as pool:
             merged = reduce(merge_samples, pool.map(look, files), {})
-    known = {name: sample for name, sample in merged.items() if sample.kind}
+    known = {name: found for name, found in merged.items() if found.kind}
     if not known:
-        raise UserError(f"{path} holds no records with features; write the examples first, correct the path, or read "
-                        "byte strings with the option recordType ByteArray.")
+        raise UserError(f"{path} holds no records with features; write the examples first, correct the path, "
+                        "or read byte strings with the option recordType ByteArray.")
     return T.StructType([T.StructField(name, _spark_type(known[name])) for name in sorted(known)])
 
 

@@ -34,7 +34,8 @@ def build_parsing_spec(
         elif ragged or len(feature.shape) == 2:
             spec[feature.name] = tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
         else:
-            spec[feature.name] = tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True, default_value=fill)
+            spec[feature.name] = tf.io.FixedLenSequenceFeature(
+                [], dtype, allow_missing=True, default_value=fill)
     return spec
 
 # %% ../../notebooks/library/tfrecord/14_parsing.ipynb #952bd822
@@ -76,7 +77,7 @@ def make_sequence_parser(features: tuple[Feature, ...], ragged: bool, padding: d
 
 # %% ../../notebooks/library/tfrecord/14_parsing.ipynb #dda0914e
 def make_length_counter(feature: Feature):
-    "Return the function from serialized Examples, string [n], to the lengths of their list `feature`, int32 [n]."
+    "Return the function from serialized Examples, string [n], to the lengths of list `feature`, int32 [n]."
     import tensorflow as tf
 
     dtype = tf.dtypes.as_dtype(feature.dtype)

@@ -16,13 +16,13 @@ from pyspark.sql import types as T
 from pyspark.sql.datasource import DataSourceReader, InputPartition
 
 from ..core import UserError, reduce_worker_latency
-from .codec import decode, payloads
-from .columns import Misfit, arrow_strings, leaves_of, table_of
+from .codec import copy_payloads, decode_examples
+from .columns import SchemaMismatchError, byte_strings_to_arrow, list_leaves, values_to_columns
 from .contract import InputFile, find_files, select_partitions
-from .features import Feature, features_of
-from .files import blocks, check_codec, locate
-from .partitions import cast_partition
-from .records import Chunk, Damage, chunks
+from .features import Feature, features_from_schema
+from .files import locate, parse_codec, read_blocks
+from .partitions import cast_partition_value
+from .records import Chunk, Damage, read_chunks
 from .shards import FileSplit, plan_splits
 
 # %% ../../notebooks/library/tfrecord/16_reader.ipynb #5f3d4ba3
@@ -44,7 +44,7 @@ class ReadSettings:
     @property
     def features(self) -> tuple[Feature, ...]:
         "Features that hold these columns."
-        return features_of(self.schema, "ByteArray" if self.bytes_only else "SequenceExample")
+        return features_from_schema(self.schema, "ByteArray" if self.bytes_only else "SequenceExample")
 
 # %% ../../notebooks/library/tfrecord/16_reader.ipynb #d4cca311
 def arrow_schema(schema: T.StructType) -> pa.Schema:
@@ -64,22 +64,24 @@ class SplitReader:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         split, count = self.split, 0
-        content = blocks(self.fs, split.path, split.codec, split.start, split.stop)
+        content = read_blocks(self.fs, split.path, split.codec, split.start, split.stop)
         total = float("inf") if split.stop is None else split.stop - split.start
-        for part in chunks(content, split.start, split.row + 1, total):
+        for part in read_chunks(content, split.start, split.row + 1, total):
             if isinstance(part, Damage):
                 yield from self.damaged([part.data], f"{part.place} {part.what}")
             else:
                 count += len(part.starts)
                 yield from self.batches(part)
         if split.rows not in (None, count) and self.settings.mode == "FAILFAST":
-            raise UserError(f"{split.path} holds {count} records, but its contract says {split.rows}; it was cut "
-                            "short or replaced. Write the examples again, or read with mode DROPMALFORMED.")
+            raise UserError(f"{split.path} holds {count} records, but its contract says {split.rows}; it was "
+                            "cut short or replaced. Write the examples again, or read with mode "
+                            "DROPMALFORMED.")
 
     def damaged(self, records: list[bytes], what: str) -> Iterator[pa.RecordBatch]:
         "Yield the rows that stand for damaged records; raises `UserError` in the mode FAILFAST."
         if self.settings.mode == "FAILFAST":
-            raise UserError(f"{self.split.path}: {what}; write the examples again, or read with mode DROPMALFORMED.")
+            raise UserError(f"{self.split.path}: {what}; write the examples again, "
+                            "or read with mode DROPMALFORMED.")
         if self.settings.mode == "PERMISSIVE":
             yield self.assembler.corrupt_rows(records)
 
@@ -101,20 +103,20 @@ class RecordDecoder:
     def __init__(self, settings: ReadSettings):
         self.bytes_only = settings.bytes_only
         self.schema, self.features = settings.schema, settings.features
-        self.leaves = leaves_of(self.schema, self.features)
+        self.leaves = list_leaves(self.schema, self.features)
         self.arrow = arrow_schema(self.schema)
 
     def decode(self, chunk: Chunk) -> tuple[np.ndarray | None, str, dict]:
-        "Return (None, "", arrays by column), or, if records do not fit: which ones, bool [n], the fault, and {}."
+        "Return (None, "", arrays by column); if some records do not fit: (which, bool [n], the fault, {})."
         if self.bytes_only:
-            strings = arrow_strings(payloads(*chunk[:3]), self.arrow.types[0])
+            strings = byte_strings_to_arrow(copy_payloads(*chunk[:3]), self.arrow.types[0])
             return None, "", {self.arrow.names[0]: strings}
-        found, bad = decode(*chunk[:3], self.leaves)
+        found, bad = decode_examples(*chunk[:3], self.leaves)
         if bad.any():
             return bad, "is not a tf.train.Example", {}
         try:
-            arrays = table_of(found, self.schema, self.features, self.arrow)
-        except Misfit as e:
+            arrays = values_to_columns(found, self.schema, self.features, self.arrow)
+        except SchemaMismatchError as e:
             return e.rows, str(e), {}
         return None, "", dict(zip(self.arrow.names, arrays))
 
@@ -126,7 +128,7 @@ class BatchAssembler:
         self.corrupt = settings.corrupt
         self.inner, self.outer = arrow_schema(settings.schema), arrow_schema(settings.table)
         types = {field.name: field.dataType for field in settings.table}
-        self.constants = {name: cast_partition(split.partition.get(name), types[name])
+        self.constants = {name: cast_partition_value(split.partition.get(name), types[name])
                           for name in settings.partitions if name in types}
 
     def corrupt_rows(self, records: list[bytes]) -> pa.RecordBatch:
@@ -164,7 +166,8 @@ class TFRecordReader(DataSourceReader):
             check_sizes(files)
         splits = plan_splits(self.fs, files, self.options["maxPartitionBytes"], self.options["minPartitions"])
         if word := self.options["codec"]:
-            splits = [FileSplit(split.path, split.partition, check_codec(word)) for split in splits if not split.start]
+            codec = parse_codec(word)
+            splits = [FileSplit(split.path, split.partition, codec) for split in splits if not split.start]
         return [InputPartition(split) for split in splits]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
@@ -179,5 +182,6 @@ def check_sizes(files: list[InputFile]):
     "Raise `UserError` for a file that is not as long as the contract says."
     for file in files:
         if file.expected and file.expected.bytes != file.bytes:
-            raise UserError(f"{file.path} has {file.bytes} bytes, but its contract says {file.expected.bytes}; it was "
-                            "cut short or replaced. Write the examples again, or read with mode DROPMALFORMED.")
+            raise UserError(f"{file.path} has {file.bytes} bytes, but its contract says "
+                            f"{file.expected.bytes}; it was cut short or replaced. Write the examples again, "
+                            "or read with mode DROPMALFORMED.")

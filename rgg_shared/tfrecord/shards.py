@@ -18,7 +18,7 @@ from pyarrow.fs import FileSystem
 
 from ..core import UserError
 from .contract import InputFile, Shard
-from .files import CODECS, Sink, codec_of, remove
+from .files import CODEC_SUFFIXES, Sink, guess_codec, remove_paths
 
 # %% ../../notebooks/library/tfrecord/12_shards.ipynb #f57ce557
 def index_path(path: str) -> str:
@@ -44,7 +44,7 @@ def load_index(
     path: str,  # of a shard
     size: int,  # bytes of the shard
 ) -> tuple[list[int], list[int]]:
-    "Return the offsets and record numbers of the marks; [0] and [0] without an index, `UserError` for a wrong one."
+    "Return the marks' offsets and record numbers, [0], [0] without index; raises `UserError` for a bad one."
     try:
         with fs.open_input_stream(index_path(path)) as file:
             index = json.loads(file.read())
@@ -57,7 +57,7 @@ def load_index(
 
 
 def check_marks(index: dict, size: int) -> tuple[list[int], list[int]]:
-    "Return the offsets and record numbers of an index; raises `ValueError` if they do not fit a shard of `size` bytes."
+    "Return the marks' offsets and record numbers; raises `ValueError` if they do not fit `size` bytes."
     offsets, rows = index["offsets"], index["rows"]
     fits = index["bytes"] == size and len(offsets) == len(rows) and offsets[0] == rows[0] == 0
     if not fits or not _increases([*offsets, size]) or not _increases(rows):
@@ -89,8 +89,9 @@ def make_folders(
 
 def missing_folder_error(folder: str) -> UserError:
     "Return the error of a task that does not find the folder to write into."
-    return UserError(f"{folder}, which the driver made, is not visible to this executor: either the write has failed "
-                     "elsewhere and was aborted, or the path is not on storage that all machines share.")
+    return UserError(f"{folder}, which the driver made, is not visible to this executor: either the write "
+                     "has failed elsewhere and was aborted, or the path is not on storage that all machines "
+                     "share.")
 
 # %% ../../notebooks/library/tfrecord/12_shards.ipynb #5021c5d3
 class OpenShard:
@@ -149,7 +150,7 @@ class ShardWriter:
         if shard and (shard.sink.size + len(buffer) > self.max_bytes or shard.rows + rows > self.max_rows):
             self.close()
         if not self.open:
-            name = f"{self.stem}-c{len(self.shards):03d}{CODECS[self.codec]}"
+            name = f"{self.stem}-c{len(self.shards):03d}{CODEC_SUFFIXES[self.codec]}"
             self.open = OpenShard(self.fs, self.folder, name, self.codec, self.index_bytes)
         self.open.write(buffer, rows, digest)
 
@@ -165,7 +166,7 @@ class ShardWriter:
         if self.open:
             self.open.sink.abort()
         paths = [f"{self.folder}/{shard.name}" for shard in self.shards]
-        remove(self.fs, *paths, *map(index_path, paths))
+        remove_paths(self.fs, *paths, *map(index_path, paths))
 
 # %% ../../notebooks/library/tfrecord/12_shards.ipynb #e12b0c89
 @dataclass(frozen=True)
@@ -186,10 +187,11 @@ def split_file(
     target: float,  # size of a split, bytes
 ) -> list[FileSplit]:
     "Return the splits of a file, of about `target` bytes where its index allows it."
-    codec, shard = codec_of(file.path), file.expected
+    codec, shard = guess_codec(file.path), file.expected
     total = shard.rows if shard and shard.bytes == file.bytes else None
     offsets, numbers = [0], [0]
-    if not codec and file.bytes > target and (not shard or total is not None):  # no index fits a file cut short
+    cut_short = shard and total is None  # no index fits such a file
+    if not codec and file.bytes > target and not cut_short:
         offsets, numbers = load_index(fs, file.path, file.bytes)
     bounds = [(offsets[mark], numbers[mark]) for mark in choose_marks(offsets, file.bytes, target)]
     splits = []
@@ -200,7 +202,7 @@ def split_file(
 
 
 def choose_marks(offsets: list[int], size: int, target: float) -> list[int]:
-    "Return the numbers of the marks at which to cut a file of `size` bytes into parts of about `target` bytes."
+    "Return the numbers of the marks where a file of `size` bytes is cut into parts of about `target` bytes."
     pieces = min(len(offsets), math.ceil(size / target)) or 1
     marks = {bisect_left(offsets, size * piece / pieces) for piece in range(pieces)}
     return sorted(marks - {len(offsets)})

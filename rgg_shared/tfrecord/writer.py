@@ -19,13 +19,13 @@ from pyspark.sql import types as T
 from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 
 from ..core import UserError, reduce_worker_latency
-from .codec import Encoded, encode_bytes, encode_examples
-from .columns import byte_strings, table_values
+from .codec import EncodedRecords, encode_bytes, encode_examples
+from .columns import arrow_to_byte_strings, batch_to_values
 from .commit import Commit
 from .contract import Contract, Shard
-from .features import Feature, features_of
-from .files import check_codec
-from .partitions import partition_path
+from .features import Feature, features_from_schema
+from .files import parse_codec
+from .partitions import build_partition_path
 from .shards import ShardWriter
 
 # %% ../../notebooks/library/tfrecord/18_writer.ipynb #abef216a
@@ -52,14 +52,14 @@ def split_by_partition(
     rows = batch.select([name for name in batch.schema.names if name not in names]).take(pa.array(order))
     for start, stop in zip(starts, [*starts[1:], len(order)]):
         values = [key.dictionary[key.indices[int(order[start])].as_py()].as_py() for key in keys]
-        yield partition_path(names, values), rows.slice(start, stop - start)
+        yield build_partition_path(names, values), rows.slice(start, stop - start)
 
 # %% ../../notebooks/library/tfrecord/18_writer.ipynb #c4e1aa81
 MAX_OPEN_SHARDS = 64  # number of shards that a task writes at the same time
 
 
 class PartitionWriters:
-    "Open shards of one task, one for each partition directory; the least recently used is finished where too many are open."
+    "Open shards of one task, one for each partition directory; only the most recently used stay open."
 
     def __init__(
         self,
@@ -101,8 +101,8 @@ class TFRecordWriter(DataSourceArrowWriter):
         self.options, self.by = options, check_partition_columns(schema, options["partitionBy"])
         self.schema = drop_columns(schema, self.by)
         by = T.StructType([schema[name] for name in self.by])
-        record_type, codec = options["recordType"] or "Example", check_codec(options["codec"])
-        self.features = features_of(self.schema, record_type)
+        record_type, codec = options["recordType"] or "Example", parse_codec(options["codec"])
+        self.features = features_from_schema(self.schema, record_type)
         check_exact(self.features, options["strict"])
         contract = Contract(self.features, (), self.schema, by, record_type, codec, info)
         self.transaction = Commit(path, overwrite, contract)
@@ -131,14 +131,14 @@ class TFRecordWriter(DataSourceArrowWriter):
         fs, folder, codec = self.transaction.fs, self.transaction.folder, self.transaction.contract.codec
         return ShardWriter(fs, folder, stem, codec, max_bytes, max_rows)
 
-    def encode(self, batch: pa.RecordBatch, memory: dict) -> Encoded:
+    def encode(self, batch: pa.RecordBatch, memory: dict) -> EncodedRecords:
         "Return the rows as framed records; raises `UserError` for a null in a ByteArray."
         if self.transaction.contract.record_type != "ByteArray":
-            return encode_examples(table_values(batch, self.schema, self.features), batch.num_rows, memory)
+            return encode_examples(batch_to_values(batch, self.schema, self.features), batch.num_rows, memory)
         if batch.column(0).null_count:
-            raise UserError(f"Column `{self.schema[0].name}` holds a null, which a ByteArray record cannot be; "
-                            "drop it first.")
-        return encode_bytes(byte_strings(batch.column(0)))
+            raise UserError(f"Column `{self.schema[0].name}` holds a null, which a ByteArray record cannot "
+                            "be; drop it first.")
+        return encode_bytes(arrow_to_byte_strings(batch.column(0)))
 
     def commit(self, messages: list[WrittenShards | None]):
         "Make the tasks' shards part of the table, or all of it."
@@ -161,13 +161,15 @@ def check_partition_columns(
     "Return the partition columns; raises `UserError` for one that is missing or cannot name a directory."
     chosen = [name.strip() for name in names.split(",") if name.strip()]
     if absent := [name for name in chosen if name not in schema.names]:
-        raise UserError(f"The table has no column `{absent[0]}` to partition by; it has {', '.join(schema.names)}.")
+        raise UserError(f"The table has no column `{absent[0]}` to partition by; "
+                        f"it has {', '.join(schema.names)}.")
     good = (T.StringType, T.BooleanType, T.IntegralType, T.DecimalType, T.DateType)
     if wrong := [name for name in chosen if not isinstance(schema[name].dataType, good)]:
         raise UserError(f"Column `{wrong[0]}` is {schema[wrong[0]].dataType.simpleString()}; "
                         "partition by a string, boolean, integer, decimal or date.")
     if len(chosen) == len(schema):
-        raise UserError("All columns are partition columns, so nothing is left for the records; leave one out.")
+        raise UserError("All columns are partition columns, so nothing is left for the records; "
+                        "leave one out.")
     return chosen
 
 # %% ../../notebooks/library/tfrecord/18_writer.ipynb #f1a13f82
@@ -185,6 +187,6 @@ def check_exact(
     if not lossy or strict == "false":
         return
     if strict == "true":
-        raise UserError(f"Examples hold no double and no decimal, and strict forbids to narrow {lossy} to float32; "
-                        "cast them to float, or to an integer or string that is exact.")
+        raise UserError(f"Examples hold no double and no decimal, and strict forbids to narrow {lossy} to "
+                        "float32; cast them to float, or to an integer or string that is exact.")
     warnings.warn(f"Narrowed to float32, as Examples hold no double and no decimal: {lossy}.", stacklevel=3)

@@ -1,4 +1,4 @@
-"""What the tests of several modules of `data` share: a shop that ingests clicks, a small simulated shop."""
+"""Fixtures of several test modules: a shop that ingests clicks, and the items of a small simulated shop."""
 import pytest
 from helpers import CLICKS, HEADER, SMALL, write_text
 

@@ -19,42 +19,79 @@ from rgg_shared.data.catalogue import (
 
 # %% ../../notebooks/library/data/10_catalogue.ipynb #89ff5701
 def test_the_catalogue_is_read_from_parquet(tmp_path):
-    rows = {"item_index": [3, 2], "item_id": ["b", "a"], "count": [0, 4], "features": [[2, 0], [1, 3]], "on_sale": [True, False]}
-    numbers = {"feature": ["brand", "price"], "values": [["x", "y"], None], "edges": [None, [1.5, 9.0]]}
-    for name, table in ("catalogue", rows), ("numbering", numbers):
+    items = {
+        "item_index": [3, 2],
+        "item_id": ["b", "a"],
+        "count": [0, 4],
+        "features": [[2, 0], [1, 3]],
+        "on_sale": [True, False],
+    }
+    features = {
+        "feature": ["brand", "price"],
+        "values": [["x", "y"], None],
+        "edges": [None, [1.5, 9.0]],
+    }
+    for name, table in ("catalogue", items), ("numbering", features):
         (tmp_path / name).mkdir()
         pq.write_table(pa.table(table), tmp_path / name / "part.parquet")
     got = load_catalogue(str(tmp_path))
-    assert got.numbering == {"brand": {"values": ["x", "y"], "edges": None}, "price": {"values": None, "edges": [1.5, 9.0]}}
+    assert got.numbering == {
+        "brand": {"values": ["x", "y"], "edges": None},
+        "price": {"values": None, "edges": [1.5, 9.0]},
+    }
     assert got.vocabulary == {"a"} and got.candidates == {"b"}
     assert got.ids.tolist() == ["", "[UNK]", "a", "b"] and got.counts.tolist() == [0, 0, 4, 0]
     assert got.features.tolist() == [[0, 0], [0, 0], [1, 3], [2, 0]] and got.feature_sizes == (3, 4)
     assert got.vocab_size == 3 and got.on_sale.tolist() == [False, False, False, True]
 
 
-def test_a_lake_without_examples_is_told(tmp_path):
+def test_a_lake_without_examples_is_refused_with_the_task_to_run(tmp_path):
     with pytest.raises(UserError, match="run the task featurize first"):
         load_catalogue(str(tmp_path))
 
 # %% ../../notebooks/library/data/10_catalogue.ipynb #c33e92bb
-def test_a_model_keeps_its_catalogue_and_takes_in_what_has_opened(small_catalogue, tmp_path):
+ARRAYS = ("ids", "counts", "features", "on_sale")
+
+
+def test_a_model_keeps_its_catalogue(small_catalogue, tmp_path):
     numbering = {"colour": {"values": ["red", "blue"], "edges": None}}
     save_catalogue(replace(small_catalogue, numbering=numbering), str(tmp_path))
     got = load_saved_catalogue(str(tmp_path))
-    assert got.numbering == numbering and got.feature_sizes == small_catalogue.feature_sizes and got.vocab_size == small_catalogue.vocab_size
-    assert all(np.array_equal(getattr(got, name), getattr(small_catalogue, name)) for name in ("ids", "counts", "features", "on_sale"))
+    assert got.numbering == numbering and got.feature_sizes == small_catalogue.feature_sizes
+    assert got.vocab_size == small_catalogue.vocab_size
+    for name in ARRAYS:
+        assert np.array_equal(getattr(got, name), getattr(small_catalogue, name))
     assert load_saved_catalogue(str(tmp_path / "none")) is None
 
-    items = {"item_id": ["newer", "b", "new", "f", "old"], "features": [[2], [2], [2], [0], [1]], "on_sale": [True, False, True, True, False]}
+
+def test_new_items_are_added_at_the_end_and_learnt_ones_keep_their_features(small_catalogue, tmp_path):
+    save_catalogue(small_catalogue, str(tmp_path))
+    got = load_saved_catalogue(str(tmp_path))
+    size = got.vocab_size
+    items = {
+        "item_id": ["newer", "b", "new", "f", "old"],
+        "features": [[2], [2], [2], [0], [1]],
+        "on_sale": [True, False, True, True, False],
+    }
     now = add_items(got, pa.table(items))
-    assert now.ids.tolist() == [*small_catalogue.ids, "newer", "old"] and now.vocab_size == got.vocab_size and now.counts.tolist()[-3:] == [0, 0, 0]
-    assert np.array_equal(now.features[: got.vocab_size], got.features[: got.vocab_size]), "b and f are what they were in training"
-    assert now.features[got.vocab_size :].tolist() == [[2], [2], [1]], "new has another colour by now"
-    assert now.candidates == {"newer", "new", "f"} and now.vocabulary == got.vocabulary and now.numbering == numbering
+    assert now.ids.tolist() == [*small_catalogue.ids, "newer", "old"]
+    assert now.vocab_size == size and now.counts.tolist()[-3:] == [0, 0, 0]
+    assert np.array_equal(now.features[:size], got.features[:size]), "b and f are what they were in training"
+    assert now.features[size:].tolist() == [[2], [2], [1]], "new has another colour by now"
+    assert now.candidates == {"newer", "new", "f"}
+    assert now.vocabulary == got.vocabulary and now.numbering == got.numbering
 
 
 def test_a_catalogue_without_features_is_kept_too(tmp_path):
-    bare = Catalogue(np.array(["", "[UNK]", "a"], object), np.array([0, 0, 1]), np.zeros((3, 0), np.int32), (), np.array([False, False, True]))
+    bare = Catalogue(
+        ids=np.array(["", "[UNK]", "a"], object),
+        counts=np.array([0, 0, 1]),
+        features=np.zeros((3, 0), np.int32),
+        feature_sizes=(),
+        on_sale=np.array([False, False, True]),
+    )
     save_catalogue(bare, str(tmp_path))
-    now = add_items(load_saved_catalogue(str(tmp_path)), pa.table({"item_id": ["b"], "features": pa.array([[]], pa.list_(pa.int32())), "on_sale": [True]}))
+    no_features = pa.array([[]], pa.list_(pa.int32()))
+    items = pa.table({"item_id": ["b"], "features": no_features, "on_sale": [True]})
+    now = add_items(load_saved_catalogue(str(tmp_path)), items)
     assert now.features.shape == (4, 0) and now.candidates == {"b"}

@@ -32,7 +32,13 @@ def ago(**kwargs):
 
 # %% ../../notebooks/library/data/09_examples.ipynb #6234e8d9
 def test_a_session_belongs_to_the_part_it_ends_in(spark):
-    times = [("newest", NOON), ("edge", ago(days=1)), ("test", ago(hours=23)), ("valid", ago(hours=47)), ("train", ago(days=2))]
+    times = [
+        ("newest", NOON),
+        ("edge", ago(days=1)),
+        ("test", ago(hours=23)),
+        ("valid", ago(hours=47)),
+        ("train", ago(days=2)),
+    ]
     sessions = spark.createDataFrame(times, "session_id string, ended_at timestamp")
     split = find_split_times(sessions, valid_days=1, test_days=1)
     got = {r.session_id: r.split for r in add_split(sessions, split).collect()}
@@ -40,7 +46,8 @@ def test_a_session_belongs_to_the_part_it_ends_in(spark):
 
 # %% ../../notebooks/library/data/09_examples.ipynb #2279b2c3
 def test_without_validation_days_the_rest_is_for_training(spark):
-    sessions = spark.createDataFrame([("a", NOON), ("b", ago(hours=25))], "session_id string, ended_at timestamp")
+    ends = [("a", NOON), ("b", ago(hours=25))]
+    sessions = spark.createDataFrame(ends, "session_id string, ended_at timestamp")
     split = find_split_times(sessions, valid_days=0, test_days=1)
     assert {r.split for r in add_split(sessions, split).collect()} == {"test", "train"}
     with pytest.raises(UserError, match="test_days must be more"):
@@ -49,63 +56,101 @@ def test_without_validation_days_the_rest_is_for_training(spark):
         find_split_times(sessions.limit(0))
 
 # %% ../../notebooks/library/data/09_examples.ipynb #1f32aff8
-def test_the_catalogue_numbers_known_items_first_and_keeps_the_others(spark):
+@pytest.fixture(scope="module")
+def catalogue(spark):
+    "A catalogue of items with a sale each, and of the item `gone` that only training knows; by item."
     week = timedelta(days=7)
-    split = TimeSplit(ago(days=2), ago(days=1), NOON)
     items = spark.createDataFrame(
-        [("old", "x", None, ago(days=3)), ("hot", "y", ago(days=5), NOON + week), ("new", "x", ago(hours=2), None), ("next", "y", NOON + week, None)],
+        [
+            ("old", "x", None, ago(days=3)),
+            ("hot", "y", ago(days=5), NOON + week),
+            ("new", "x", ago(hours=2), None),
+            ("next", "y", NOON + week, None),
+        ],
         "item_id string, brand string, sale_start timestamp, sale_end timestamp",
     )
     train = spark.createDataFrame(
-        [(["hot", "old", "hot"], ["view", "view", "view"]), (["gone", "new"], ["view", "cart"]), (["gone"], ["view"])],
+        [
+            (["hot", "old", "hot"], ["view", "view", "view"]),
+            (["gone", "new"], ["view", "cart"]),
+            (["gone"], ["view"]),
+        ],
         "item_ids array<string>, event_types array<string>",
     )
-    rows = {r.item_id: r for r in build_catalogue(items, count_item_views(train, 2), split, number_features(items)).collect()}
-    assert [rows[x].item_index for x in ("gone", "hot")] == [2, 3] and sorted(r.item_index for r in rows.values()) == [2, 3, 4, 5, 6]
-    assert rows["hot"]["count"] == 2 and rows["new"]["count"] == 0 and rows["old"]["count"] == 0
-    assert [rows[x].on_sale for x in ("old", "hot", "new", "next", "gone")] == [False, True, True, False, True]
-    assert rows["gone"].features == [0] and rows["old"].features == rows["new"].features != rows["hot"].features
+    split = TimeSplit(ago(days=2), ago(days=1), NOON)
+    found = build_catalogue(items, count_item_views(train, 2), split, number_features(items))
+    return {row.item_id: row for row in found.collect()}
+
+
+def test_the_catalogue_numbers_the_vocabulary_first_and_keeps_other_items(catalogue):
+    assert [catalogue[name].item_index for name in ("gone", "hot")] == [2, 3]
+    assert sorted(row.item_index for row in catalogue.values()) == [2, 3, 4, 5, 6]
+    assert [catalogue[name]["count"] for name in ("hot", "new", "old")] == [2, 0, 0]
+
+
+def test_items_on_sale_in_the_held_out_days_are_candidates(catalogue):
+    on_sale = {name: row.on_sale for name, row in catalogue.items()}
+    assert on_sale == {"old": False, "hot": True, "new": True, "next": False, "gone": True}
+
+
+def test_items_that_only_training_knows_have_features_of_0(catalogue):
+    assert catalogue["gone"].features == [0]
+    assert catalogue["old"].features == catalogue["new"].features != catalogue["hot"].features
 
 # %% ../../notebooks/library/data/09_examples.ipynb #d001741f
-def sessions_of(spark, rows):
-    "Sessions as `to_sessions` makes them, an event a minute."
-    times = lambda end, n: [end - timedelta(minutes=n - 1 - i) for i in range(n)]
-    rows = [(s, "m", "fr", ids, types, times(end, len(ids)), end - timedelta(minutes=len(ids) - 1), end) for s, ids, types, end in rows]
-    return spark.createDataFrame(
-        rows,
-        "session_id string, member_id string, shop string, item_ids array<string>, event_types array<string>, "
-        "event_times array<timestamp>, started_at timestamp, ended_at timestamp",
-    )
+SESSION_SCHEMA = """
+    session_id string, member_id string, shop string, item_ids array<string>, event_types array<string>,
+    event_times array<timestamp>, started_at timestamp, ended_at timestamp
+"""
+
+
+def make_sessions(spark, rows):
+    "Sessions as `to_sessions` returns them, an event a minute."
+    found = []
+    for session, ids, types, end in rows:
+        times = [end - timedelta(minutes=n) for n in reversed(range(len(ids)))]
+        found.append((session, "m", "fr", ids, types, times, times[0], end))
+    return spark.createDataFrame(found, SESSION_SCHEMA)
 
 # %% ../../notebooks/library/data/09_examples.ipynb #caed52c2
 def test_an_example_holds_the_session_its_gaps_and_its_context(spark):
-    sessions = sessions_of(spark, [("s1", ["a", "b", "b"], ["view", "view", "purchase"], NOON), ("s2", ["a"], ["view"], NOON)])
+    rows = [("s1", ["a", "b", "b"], ["view", "view", "purchase"], NOON), ("s2", ["a"], ["view"], NOON)]
+    sessions = make_sessions(spark, rows)
     got = to_examples(add_split(sessions, find_split_times(sessions))).collect()
-    assert [r.session_id for r in got] == ["s1"]
+    assert [row.session_id for row in got] == ["s1"]
     assert got[0].gaps == [0.0, 60.0, 60.0] and got[0].purchased == 1 and got[0].shop == "fr"
     assert got[0].hour == 11 and got[0].weekday == 3 and got[0].split == "test"
+
+
+def test_a_context_column_may_not_have_a_name_that_examples_use(spark):
+    sessions = make_sessions(spark, [("s1", ["a", "b"], ["view", "view"], NOON)])
     with pytest.raises(UserError, match="column hour, a name that examples use"):
         to_examples(sessions.withColumn("hour", F.lit(1)).withColumn("split", F.lit("train")))
 
 # %% ../../notebooks/library/data/09_examples.ipynb #e3e79030
 @pytest.fixture(scope="module")
 def lake(spark, tmp_path_factory):
-    "A lake with four days of sessions and a small catalogue."
+    "A lake with a small catalogue."
     lake = Lake(str(tmp_path_factory.mktemp("lake")), spark)
-    items = spark.createDataFrame([(f"i{n}", f"b{n % 2}", 10.0 * n) for n in range(8)], "item_id string, brand string, price double")
-    lake.write(items, "items")
+    items = [(f"i{n}", f"b{n % 2}", 10.0 * n) for n in range(8)]
+    lake.write(spark.createDataFrame(items, "item_id string, brand string, price double"), "items")
     return lake
 
 
 def some_sessions(spark, days=4):
-    ids = [f"i{n}" for n in range(6)]
-    rows = [(f"s{d}-{n}", ids[n % 3 : n % 3 + 3], ["view"] * 3, ago(days=d, minutes=n)) for d in range(days) for n in range(20)]
-    return sessions_of(spark, rows)
+    "Twenty sessions of three views a day."
+    ids, rows = [f"i{n}" for n in range(6)], []
+    for day in range(days):
+        for n in range(20):
+            first = n % 3
+            rows.append((f"s{day}-{n}", ids[first : first + 3], ["view"] * 3, ago(days=day, minutes=n)))
+    return make_sessions(spark, rows)
 
 # %% ../../notebooks/library/data/09_examples.ipynb #6a2b774b
 def test_examples_are_read_back_by_spark_and_by_tensorflow(spark, lake):
     written = write_examples(lake, some_sessions(spark), shards=3)
-    assert written.sessions == {"train": 40, "valid": 20, "test": 20} and (written.items, written.vocabulary) == (8, 5)
+    assert written.sessions == {"train": 40, "valid": 20, "test": 20}
+    assert (written.items, written.vocabulary) == (8, 5)
     back = read_examples(spark, written.path, "test")
     assert back.count() == 20 and back.where("session_id = 's0-0'").first().item_ids == ["i0", "i1", "i2"]
     batch = next(iter(read_dataset(f"{written.path}/train", batch_size=40)))
@@ -116,12 +161,14 @@ def test_examples_are_read_back_by_spark_and_by_tensorflow(spark, lake):
 def test_contract_and_catalogue_describe_the_examples(spark, lake):
     written = write_examples(lake, some_sessions(spark), shards=2)
     contract = Contract.load(f"{written.path}/train")
-    assert contract.rows == 40 and contract.info["split"] == "train" and contract.info["features"] == ["brand", "price"]
+    assert contract.rows == 40 and contract.info["split"] == "train"
+    assert contract.info["features"] == ["brand", "price"]
     assert contract.info["split_times"]["end"] == NOON.isoformat()
     again = write_examples(lake, some_sessions(spark), shards=2)
     assert Contract.load(f"{again.path}/train").digest == contract.digest
     read = load_catalogue(written.path)
-    assert read.vocab_size == 7 and len(read.ids) == 10 and len(read.feature_sizes) == 2 and read.numbering.keys() == {"brand", "price"}
+    assert read.vocab_size == 7 and len(read.ids) == 10 and len(read.feature_sizes) == 2
+    assert read.numbering.keys() == {"brand", "price"}
 
 # %% ../../notebooks/library/data/09_examples.ipynb #93831e58
 def test_an_empty_split_is_refused_before_anything_is_written(spark, tmp_path):
@@ -132,23 +179,39 @@ def test_an_empty_split_is_refused_before_anything_is_written(spark, tmp_path):
     assert not (tmp_path / "lake" / "examples").exists()
 
 # %% ../../notebooks/library/data/09_examples.ipynb #d09ca581
-def test_a_catalogue_takes_in_the_items_of_another_moment(spark, tmp_path):
+@pytest.fixture
+def trained(spark, tmp_path):
+    "The catalogue of a training: items whose sales end one hour after the other."
     lake = Lake(str(tmp_path / "lake"), spark)
-    columns = "item_id string, brand string, price double, sale_start timestamp, sale_end timestamp"
-    items = [(f"i{n}", f"b{n % 2}", 10.0 * n, ago(days=5), NOON + timedelta(hours=n)) for n in range(8)]
-    lake.write(spark.createDataFrame(items, columns), "items")
-    then = load_catalogue(write_examples(lake, some_sessions(spark)).path)
+    lake.write(spark.createDataFrame(sales(), SALE_SCHEMA), "items")
+    return load_catalogue(write_examples(lake, some_sessions(spark)).path)
 
-    later = [(name, "b1" if name == "i0" else brand, *rest) for name, brand, *rest in items if name != "i6"]  # i0 has another brand now
-    opened = [("new", "b1", 45.0, NOON, None), ("brand", "unheard", 1e6, NOON, None), ("tomorrow", "b0", 1.0, NOON + timedelta(days=1), None)]
+
+SALE_SCHEMA = "item_id string, brand string, price double, sale_start timestamp, sale_end timestamp"
+
+
+def sales():
+    return [(f"i{n}", f"b{n % 2}", 10.0 * n, ago(days=5), NOON + timedelta(hours=n)) for n in range(8)]
+
+
+def features_of(catalogue, name):
+    return catalogue.features[catalogue.ids.tolist().index(name)].tolist()
+
+
+def test_a_catalogue_adds_the_items_of_another_moment(spark, trained):
+    later = [item for item in sales() if item[0] not in ("i0", "i6")]
+    later.append(("i0", "b1", 0.0, ago(days=5), NOON))  # has another brand now
+    later.append(("new", "b1", 45.0, NOON, None))
+    later.append(("brand", "unheard", 1e6, NOON, None))
+    later.append(("tomorrow", "b0", 1.0, NOON + timedelta(days=1), None))
     moment = NOON + timedelta(hours=2)
-    described = describe_items(spark.createDataFrame(later + opened, columns), then.numbering, moment, moment)
-    now = add_items(then, described.toArrow())
+    described = describe_items(spark.createDataFrame(later, SALE_SCHEMA), trained.numbering, moment, moment)
+    now, size = add_items(trained, described.toArrow()), trained.vocab_size
 
-    assert len(then.vocabulary) == 5 and now.ids[: then.vocab_size].tolist() == then.ids[: then.vocab_size].tolist()
-    assert (now.features[: then.vocab_size] == then.features[: then.vocab_size]).all(), "i0 is what it was in training"
-    of = lambda catalogue, name: catalogue.features[catalogue.ids.tolist().index(name)].tolist()
-    brand, price = of(now, "new")
-    assert brand == of(then, "i1")[0] and of(now, "brand") == [0, of(then, "i7")[1]]
-    assert price in (of(then, "i4")[1], of(then, "i5")[1])
+    assert len(trained.vocabulary) == 5 and now.ids[:size].tolist() == trained.ids[:size].tolist()
+    assert (now.features[:size] == trained.features[:size]).all(), "i0 is what it was in training"
+    brand, price = features_of(now, "new")
+    assert brand == features_of(trained, "i1")[0]
+    assert price in (features_of(trained, "i4")[1], features_of(trained, "i5")[1])
+    assert features_of(now, "brand") == [0, features_of(trained, "i7")[1]]
     assert now.candidates == {"i3", "i4", "i5", "i7", "new", "brand"}, "closed: i0, i1, i2; gone: i6"

@@ -22,8 +22,10 @@ def test_items_are_cast_extra_columns_stay_and_the_latest_sale_of_an_item_wins(s
 
 # %% ../../notebooks/library/data/07_ingestion.ipynb #4d7d6c73
 def test_rows_in_are_events_plus_quarantine_and_the_raw_row_is_kept(spark, shop):
-    bad = ("s3,,view,2026-03-05T10:00:00Z,phone,why\ns3,a,view,n/a,phone,\ns1,a,view,2026-03-05T10:00:00Z,phone,x\n"
-           "s4,a,view,2026-03-05T10:00:00Z,phone,,one,field,too,many\n")
+    bad = (
+        "s3,,view,2026-03-05T10:00:00Z,phone,why\ns3,a,view,n/a,phone,\n"
+        "s1,a,view,2026-03-05T10:00:00Z,phone,x\ns4,a,view,2026-03-05T10:00:00Z,phone,,one,field,too,many\n"
+    )
     counts = shop.ingest(GOOD + bad)
     assert (counts.rows_in, counts.events, counts.quarantined, counts.items) == (7, 3, 4, 2)
     assert "7 rows in = 3 events + 4 quarantined" in str(counts)

@@ -32,7 +32,7 @@ def test_every_click_is_on_an_item_that_is_on_sale(events, items):
 
 # %% ../../notebooks/library/data/04_simulate.ipynb #89e73d2e
 def test_a_good_part_of_what_is_clicked_is_new_that_day(events, items):
-    seen = events.merge(items, on="item_id").assign(day=lambda d: d.event_time.dt.date)
+    seen = events.merge(items, on="item_id").assign(day=lambda frame: frame.event_time.dt.date)
     seen = seen[seen.day == seen.day.sort_values().unique()[1]].drop_duplicates("item_id")
     assert 0.2 <= (seen.sale_start.dt.date == seen.day).mean() <= 0.34
 

@@ -29,7 +29,7 @@ def test_a_faulty_source_file_is_refused(tmp_path, text, message):
 @pytest.mark.parametrize("sql, message", [
     ("SELECT nope FROM raw", "nope"), ("SELEC visit FROM raw", "SELEC"), ("SELECT visit FROM afar", "afar"),
 ])
-def test_sql_that_spark_refuses_is_told_in_one_line(spark, shop, tmp_path, sql, message):
+def test_sql_that_spark_refuses_gives_an_error_of_one_line(spark, shop, tmp_path, sql, message):
     write_text(tmp_path / "clicks.csv", HEADER + GOOD)
     source = Source.load(write_text(tmp_path / "bad.sql", "-- format: csv\n-- option header: true\n" + sql))
     with pytest.raises(UserError, match=message) as e:

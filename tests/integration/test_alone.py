@@ -183,6 +183,6 @@ def test_imports_from_below_and_from_elsewhere_are_allowed(statement):
 
 
 def test_a_facade_is_its_own_first_level():
-    assert find_upward_imports({("models", True): ast.parse("from .serving import x")}) == []
-    assert find_upward_imports({("models", True): ast.parse("from ..serving import x")}) == [
-        "models imports serving.x, which is above it"]
+    assert find_upward_imports({("models", True): ast.parse("from .serving import gate")}) == []
+    assert find_upward_imports({("models", True): ast.parse("from ..serving import gate")}) == [
+        "models imports serving.gate, which is above it"]

@@ -24,7 +24,7 @@ from rgg_shared.jobs.specification import load_jobs
 
 # %% ../../notebooks/library/jobs/15_cli.ipynb #27867624
 def task(key, *after, **parameters):
-    "A notebook task as it stands in a jobs file."
+    "Return a notebook task as it stands in a jobs file."
     settings = {"task_key": key, "notebook_task": {"notebook_path": f"{key}.ipynb", "source": "WORKSPACE"}}
     if parameters:
         settings["notebook_task"]["base_parameters"] = parameters
@@ -34,7 +34,7 @@ def task(key, *after, **parameters):
 
 
 def jobs_file(folder, *tasks, **parameters):
-    "Write a jobs file with one job `j`."
+    "Write a jobs file with one job `j`, and return its path."
     declared = [{"name": k, "default": v} for k, v in parameters.items()]
     job = {"name": "j", "parameters": declared, "tasks": list(tasks)}
     (folder / "jobs.json").write_text(json.dumps({"resources": {"jobs": {"j": job}}}))
@@ -48,11 +48,15 @@ def data(tmp_path, monkeypatch):
 
 
 def rgg(*arguments, **more):
-    return subprocess.Popen([sys.executable, "-c", "from rgg_shared.jobs.cli import main; main()", *arguments], cwd=find_project_root(),
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+    "Start the command in a process of its own."
+    command = [sys.executable, "-c", "from rgg_shared.jobs.cli import main; main()", *arguments]
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=find_project_root(), **pipes, **more)
 
 # %% ../../notebooks/library/jobs/15_cli.ipynb #d1162a41
-SET = "from rgg_shared.core import print_progress, set_task_value\nprint_progress(f'n is {n}')\nset_task_value('twice', 2 * n)"
+SET = """from rgg_shared.core import print_progress, set_task_value
+print_progress(f'n is {n}')
+set_task_value('twice', 2 * n)"""
 
 
 def test_values_pass_from_task_to_task_and_the_run_is_recorded(tmp_path, data):
@@ -64,8 +68,10 @@ def test_values_pass_from_task_to_task_and_the_run_is_recorded(tmp_path, data):
     assert run.state == "SUCCESS", run
     assert {"task": "a", "step": "Doubling"} in seen and any("n is 21" in e.get("line", "") for e in seen)
     shown = json.loads(CliRunner().invoke(app, ["show", "--json"]).output)
-    assert shown["run_id"] == run.run_id and shown["parameters"] == {"n": "21"} and shown["tasks"]["a"]["values"] == {"twice": 42}
-    assert {"state", "attempts", "start_time", "end_time", "error", "notebook", "values"} <= shown["tasks"]["a"].keys()
+    assert shown["run_id"] == run.run_id and shown["parameters"] == {"n": "21"}
+    assert shown["tasks"]["a"]["values"] == {"twice": 42}
+    fields = {"state", "attempts", "start_time", "end_time", "error", "notebook", "values"}
+    assert fields <= shown["tasks"]["a"].keys()
     executed = nbformat.read(shown["tasks"]["b"]["notebook"], as_version=4)
     assert any("twice = 42" in cell.source for cell in executed.cells)
     again = execute_job(plan_job("j", {}, file, only="b"))
@@ -87,7 +93,8 @@ def test_a_failure_is_shown_repaired_and_reported(tmp_path, data):
     notebook(tmp_path / "a.ipynb", "1 / n", parameters="n = 1")
     assert CliRunner().invoke(app, ["repair"]).exit_code == 0
     run = load_run()
-    assert {t["state"] for t in run.tasks.values()} == {"SUCCESS"} and run.tasks["a"]["attempts"] == 2 and (tmp_path / "effect").read_text() == "c"
+    assert {t["state"] for t in run.tasks.values()} == {"SUCCESS"} and run.tasks["a"]["attempts"] == 2
+    assert (tmp_path / "effect").read_text() == "c"
     assert "nothing to repair" in str(CliRunner().invoke(app, ["repair"]).exception)
     page = CliRunner().invoke(app, ["report"]).output.strip()
     assert page.endswith("report.html") and "<svg" in open(page).read()
@@ -101,13 +108,14 @@ WAIT = "import os, time\nopen(path, 'w').write(str(os.getpid()))\ntime.sleep(600
 
 @pytest.fixture
 def waiting(tmp_path, data):
-    "A job whose first task waits for ever once it has written its process id."
+    "Return the path of a jobs file; its first task waits for ever once it has written its process id."
     notebook(tmp_path / "a.ipynb", WAIT, parameters='path = ""')
     notebook(tmp_path / "b.ipynb")
     return jobs_file(tmp_path, task("a", path=str(tmp_path / "pid")), task("b", "a"))
 
 
 def kernel(path):
+    "Wait for a notebook to write its process id, and return its process."
     for _ in range(600):
         if path.exists() and path.read_text():
             return psutil.Process(int(path.read_text()))
@@ -182,10 +190,14 @@ def test_every_job_of_the_repository_is_right_and_can_be_drawn():
 def test_a_mistake_is_listed_with_its_path(tmp_path):
     file = jobs_file(tmp_path, task("a"))
     result = CliRunner().invoke(app, ["validate", "--file", file, "--json"])
-    assert result.exit_code == 1 and json.loads(result.output)[0]["path"] == "resources.jobs.j.tasks[0].notebook_task.notebook_path"
+    path = "resources.jobs.j.tasks[0].notebook_task.notebook_path"
+    assert result.exit_code == 1 and json.loads(result.output)[0]["path"] == path
 
 
 def test_help_says_what_the_commands_do():
     said = CliRunner().invoke(app, ["--help"]).output
-    commands = ("run", "notebook", "repair", "cancel", "jobs", "validate", "graph", "runs", "show", "report", "schedule", "serve", "rollback")
-    assert all(command in said for command in (*commands, "Exit codes"))
+    commands = ["run", "notebook", "repair", "cancel", "jobs", "validate", "graph", "runs", "show", "report",
+                "schedule", "serve", "rollback"]
+    assert all(command in said for command in [*commands, "Exit codes"])
+    for command in commands:
+        assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0

@@ -5,124 +5,42 @@ import pytest
 from helpers import job_of
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.jobs.graph import draw_text
-from rgg_shared.jobs.layout import dependencies, layout, one_line, task_lines
-
-# %% ../../notebooks/library/jobs/09_layout.ipynb #8b9d180f
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-#| test
-
-# %% ../../notebooks/library/jobs/09_layout.ipynb #cbc620ea
-@pytest.mark.parametrize("task, told", [
-    ({"notebook_task": {"notebook_path": "notebooks/40_train.ipynb"}}, ["t", "40_train.ipynb"]),
-    ({"condition_task": {"op": "GREATER_THAN", "left": "{{tasks.a.values.x}}", "right": "0.5"}}, ["t", "a.x > 0.5?"]),
-    ({"for_each_task": {"inputs": "{{job.parameters.shops}}", "task": {"run_job_task": {"job_id": "${resources.jobs.nightly.id}"}}},
-      "run_if": "ALL_DONE"}, ["t", "for each of job.parameters.shops", "job nightly", "run if ALL_DONE"]),
-    ({"sql_task": {}, "run_if": "ALL_SUCCESS"}, ["t", "sql"]),
-])
-def test_a_task_is_told_in_a_few_lines(task, told):
-    assert task_lines({"task_key": "t"} | task) == told
-
-
-def test_what_a_terminal_cannot_show_is_replaced():
-    assert one_line("a\n\tb\x1b[31m\ud800") == "a b�[31m�"
+from rgg_shared.jobs.layout import build_graph, lay_out_graph, split_layers
 
 # %% ../../notebooks/library/jobs/09_layout.ipynb #1f7620f6
-def drawn(**tasks):
-    return layout(dependencies(job_of(**tasks)))
+def place(**tasks):
+    "Return the layout of a job."
+    return lay_out_graph(build_graph(job_of(**tasks)))
 
 
 def test_a_task_stands_behind_the_longest_path_to_it():
-    layers = drawn(a=[], b=["a"], c=["b"], d=["a", "c"])[0]
+    layers = place(a=[], b=["a"], c=["b"], d=["a", "c"]).layers
     assert [[n for n in layer if isinstance(n, str)] for layer in layers] == [["a"], ["b"], ["c"], ["d"]]
     assert ("a", 1) in layers[1] and ("a", 2) in layers[2]
 
 
 def test_the_order_in_a_layer_follows_the_neighbours():
-    layers = drawn(a=[], b=[], c=[], x=["c"], y=["b"], z=["a"])[0]
+    layers = place(a=[], b=[], c=[], x=["c"], y=["b"], z=["a"]).layers
     assert layers == [["a", "b", "c"], ["z", "y", "x"]]
 
 
 def test_a_diamond_is_symmetric_and_a_chain_straight():
-    assert drawn(a=[], b=["a"], c=["a"], d=["b", "c"])[1] == {"a": 1, "b": 0, "c": 2, "d": 1}
-    assert set(drawn(a=[], b=["a"], c=["b"])[1].values()) == {0}
+    assert place(a=[], b=["a"], c=["a"], d=["b", "c"]).heights == {"a": 1, "b": 0, "c": 2, "d": 1}
+    assert set(place(a=[], b=["a"], c=["b"]).heights.values()) == {0}
 
-
+# %% ../../notebooks/library/jobs/09_layout.ipynb #dafca788
 @pytest.mark.parametrize("tasks, sentence", [
-    (dict(a=["b"]), "The task a depends on b, which is not there"),
-    (dict(a=["b"], b=["a"], c=[]), "The tasks a, b depend on each other in a circle"),
+    (dict(a=["b"]), "The task a depends on b, which does not exist"),
+    (dict(a=["b"], b=["a"], c=["a"]), "The tasks a, b depend on each other in a circle"),
+    (dict(a=["a"]), "The tasks a depend on each other in a circle"),
 ])
-def test_a_graph_that_cannot_be_drawn_is_told(tasks, sentence):
+def test_a_graph_that_cannot_be_drawn_is_refused(tasks, sentence):
     with pytest.raises(UserError, match=sentence):
-        draw_text(job_of(**tasks))
+        split_layers(build_graph(job_of(**tasks)))
+
+# %% ../../notebooks/library/jobs/09_layout.ipynb #b0568f8e
+def test_a_tree_is_drawn_without_a_crossing():
+    layout = place(a=[], b=["a"], c=["a"], d=["c"], e=["b"], f=["c"], g=["b"], h=["d"], i=["g"])
+    for layer, following in zip(layout.layers, layout.layers[1:]):
+        ends = [following.index(end) for start in layer for end in layout.routes.successors(start)]
+        assert ends == sorted(ends)

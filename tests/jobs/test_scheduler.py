@@ -13,18 +13,19 @@ from pathlib import Path
 import pytest
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.jobs.scheduler import Scheduler, schedule_table, start_run
-from rgg_shared.jobs.timetable import upcoming_fires
+from rgg_shared.jobs.scheduler import Scheduler, make_schedule_table, start_run
+from rgg_shared.jobs.timetable import list_upcoming
 
 pytestmark = pytest.mark.usefixtures("schedule_folder")
 
 # %% ../../notebooks/library/jobs/14_scheduler.ipynb #d7a3b3a7
-def test_a_run_is_told_why_it_runs_and_writes_to_the_jobs_log(schedule_folder, monkeypatch):
+def test_a_run_knows_why_it_runs_and_writes_to_the_jobs_log(schedule_folder, monkeypatch):
     monkeypatch.setattr(sys, "executable", "echo")
     for hour in (1, 2):
         start_run("nightly", "PERIODIC", datetime(2026, 1, 1, hour, tzinfo=UTC), "jobs.json").wait()
     lines = (schedule_folder / "nightly.log").read_text().splitlines()
-    assert lines[0].endswith("run nightly --file jobs.json --trigger PERIODIC --trigger-time 2026-01-01T01:00:00+00:00")
+    trigger = "--trigger PERIODIC --trigger-time 2026-01-01T01:00:00+00:00"
+    assert lines[0].endswith(f"run nightly --file jobs.json {trigger}")
     assert len(lines) == 2
 
 # %% ../../notebooks/library/jobs/14_scheduler.ipynb #e3567256
@@ -44,7 +45,7 @@ def write(folder, jobs):
 
 
 class Service(Scheduler):
-    "A scheduler that keeps what it has started and said; each run is a small process."
+    "A scheduler that keeps what it has started and printed; each run is a small process."
 
     def __init__(self, folder, jobs=None, command="true"):
         self.started, self.said, self.command = [], [], command
@@ -62,32 +63,36 @@ class Service(Scheduler):
 
 
 def owed(schedule_folder):
-    return {job: kept["owed"] for job, kept in json.loads((schedule_folder / "state.json").read_text()).items()}
+    "Return the next fire time of each job, as the state holds it."
+    state = json.loads((schedule_folder / "state.json").read_text())
+    return {job: kept["owed"] for job, kept in state.items()}
 
 # %% ../../notebooks/library/jobs/14_scheduler.ipynb #64cc83e4
-def test_a_job_starts_when_it_is_due_and_its_next_fire_is_owed(tmp_path, schedule_folder):
+def test_a_job_starts_when_it_is_due_and_its_next_fire_time_is_written(tmp_path, schedule_folder):
     service = Service(tmp_path, {"nightly": NIGHTLY, "by hand": {}})
     service.begin(now=NOON)
     service.tick(at(2, 1, 59))
     assert not service.started and owed(schedule_folder) == {"nightly": "2026-01-02T02:00:00+00:00"}
-    assert service.pause(at(2, 1, 59)) == 0.5 and service.pause(at(2, 2) - timedelta(seconds=0.2)) == 0.2
+    assert service.seconds_to_wait(at(2, 1, 59)) == 0.5 and service.seconds_to_wait(at(2, 2) - timedelta(seconds=0.2)) == 0.2
     service.tick(at(2, 2))
     service.wait()
     service.tick(at(2, 2, 14))
-    assert service.started == [("nightly", "PERIODIC", at(2, 2))] and owed(schedule_folder) == {"nightly": "2026-01-03T02:00:00+00:00"}
+    assert service.started == [("nightly", "PERIODIC", at(2, 2))]
+    assert owed(schedule_folder) == {"nightly": "2026-01-03T02:00:00+00:00"}
     assert service.runs.results == {"nightly": "SUCCESS after 14 min"}
     assert service.said[0].startswith("nightly  0 0 2 * * ? UTC  Fri 02 Jan") and "(in 14 h)" in service.said[0]
     assert any("started; next Sat 03 Jan" in line and "(in 1 d)" in line for line in service.said)
 
 
-def test_a_job_by_interval_keeps_its_rhythm_over_a_restart(tmp_path, schedule_folder):
+def test_a_job_with_an_interval_keeps_it_over_a_restart(tmp_path, schedule_folder):
     jobs = {"j": {"trigger": {"periodic": {"interval": 4, "unit": "HOURS"}}}}
     Service(tmp_path, jobs).begin()
     first = datetime.fromisoformat(owed(schedule_folder)["j"])
     service = Service(tmp_path)
     service.begin(now=first + timedelta(hours=1))
     service.tick(first + timedelta(hours=1))
-    assert service.started == [("j", "PERIODIC", first)] and owed(schedule_folder)["j"] == (first + timedelta(hours=4)).isoformat()
+    assert service.started == [("j", "PERIODIC", first)]
+    assert owed(schedule_folder)["j"] == (first + timedelta(hours=4)).isoformat()
 
 # %% ../../notebooks/library/jobs/14_scheduler.ipynb #ffb1bd68
 def test_what_was_missed_is_caught_up_by_one_run(tmp_path, schedule_folder):
@@ -95,11 +100,12 @@ def test_what_was_missed_is_caught_up_by_one_run(tmp_path, schedule_folder):
     service = Service(tmp_path)
     service.begin(now=at(4, 12))
     service.tick(at(4, 12))
-    assert service.started == [("nightly", "PERIODIC", at(4, 2))] and owed(schedule_folder) == {"nightly": "2026-01-05T02:00:00+00:00"}
+    assert service.started == [("nightly", "PERIODIC", at(4, 2))]
+    assert owed(schedule_folder) == {"nightly": "2026-01-05T02:00:00+00:00"}
     assert any("was due 3 times since Fri 02 Jan" in line and "one run makes up for it" in line for line in service.said)
 
 
-def test_what_was_missed_is_skipped_where_that_is_wished(tmp_path, schedule_folder):
+def test_what_was_missed_is_skipped_without_catch_up(tmp_path, schedule_folder):
     Service(tmp_path, {"nightly": NIGHTLY}).begin(now=NOON)
     service = Service(tmp_path)
     service.begin(catch_up=False, now=at(2, 12))
@@ -118,7 +124,7 @@ def test_a_new_or_changed_schedule_starts_from_now(tmp_path, schedule_folder):
     assert owed(schedule_folder) == {"nightly": "2026-01-05T03:00:00+00:00", "new": "2026-01-05T02:00:00+00:00"}
 
 
-def test_a_schedule_that_never_fires_is_told(tmp_path, schedule_folder):
+def test_a_schedule_that_never_fires_is_printed_as_never(tmp_path, schedule_folder):
     service = Service(tmp_path, {"j": {"schedule": {"quartz_cron_expression": "0 0 0 30 2 ?", "timezone_id": "UTC"}}})
     service.begin(now=NOON)
     service.tick(NOON)
@@ -142,7 +148,8 @@ def test_a_changed_jobs_file_is_read_again(tmp_path, schedule_folder):
     write(tmp_path, {"nightly": NIGHTLY, "new": ALWAYS})
     service.tick(at(1, 13))
     assert "jobs.json has changed: new is now continuous; gone has no schedule any more" in service.said
-    assert service.started == [("new", "CONTINUOUS", at(1, 13))] and owed(schedule_folder) == {"nightly": "2026-01-02T02:00:00+00:00"}
+    assert service.started == [("new", "CONTINUOUS", at(1, 13))]
+    assert owed(schedule_folder) == {"nightly": "2026-01-02T02:00:00+00:00"}
 
 
 @pytest.mark.parametrize("broken, why", [
@@ -196,7 +203,7 @@ def test_the_run_of_a_continuous_job_that_is_paused_is_ended(tmp_path):
     assert "jobs.json has changed: always is now continuous, paused" in service.said
 
 # %% ../../notebooks/library/jobs/14_scheduler.ipynb #782b83af
-def test_the_table_and_the_rows_show_what_comes(tmp_path, schedule_folder):
+def test_the_table_and_the_list_show_what_comes(tmp_path, schedule_folder):
     from rich.console import Console
 
     paused = {"schedule": NIGHTLY["schedule"] | {"pause_status": "PAUSED"}}
@@ -204,13 +211,14 @@ def test_the_table_and_the_rows_show_what_comes(tmp_path, schedule_folder):
     service.begin(now=NOON)
     service.tick(NOON)
     console = Console(record=True, width=140, file=open(os.devnull, "w"))
-    console.print(schedule_table(service, at(1, 23)))
+    console.print(make_schedule_table(service, at(1, 23)))
     shown = console.export_text()
     assert "(in 3 h)" in shown and "running for 11 h" in shown and "0 0 2 * * ? UTC, paused" in shown
-    rows = {row["job"]: row for row in upcoming_fires(tmp_path / "jobs.json", 2)}
+    rows = {row["job"]: row for row in list_upcoming(tmp_path / "jobs.json", 2)}
     assert list(rows) == ["nightly", "always", "off"] and rows["off"]["next"] == rows["always"]["next"] == []
     first, second = rows["nightly"]["next"]
-    assert first > datetime.now(UTC) and second - first == timedelta(days=1) and rows["always"]["schedule"] == "continuous"
+    assert first > datetime.now(UTC) and second - first == timedelta(days=1)
+    assert rows["always"]["schedule"] == "continuous"
 
 # %% ../../notebooks/library/jobs/14_scheduler.ipynb #17a30271
 SERVICE = """
@@ -218,7 +226,8 @@ import os, signal, subprocess, sys
 from rgg_shared.jobs.scheduler import run_scheduler
 
 def launch(job, trigger_type, fire_time):
-    run = subprocess.Popen(["sh", "-c", sys.argv[2]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    run = subprocess.Popen(["sh", "-c", sys.argv[2]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                           start_new_session=True)
     with open(sys.argv[1] + ".fires", "a") as file:
         print(fire_time.isoformat(), run.pid, file=file, flush=True)
     if "die" in sys.argv:
@@ -230,14 +239,14 @@ run_scheduler(sys.argv[1], launch=launch)
 
 
 def start_service(folder, command, *how):
-    "The service as a process, on a job that fires every second."
+    "Start the service as a process, on a job that fires every second."
     every_second = {"schedule": {"quartz_cron_expression": "* * * * * ?", "timezone_id": "UTC"}}
     arguments = [sys.executable, "-c", SERVICE, str(write(folder, {"j": every_second})), command, *how]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def fired(folder, count):
-    "Wait for so many fires; their times and processes come back."
+    "Wait for a number of fires, and return their times and processes."
     path = folder / "jobs.json.fires"
     for _ in range(600):
         if path.exists() and len(lines := path.read_text().splitlines()) >= count:
@@ -272,7 +281,7 @@ def test_a_second_signal_leaves_at_once(tmp_path):
     assert time.monotonic() - asked < 2
 
 
-def test_a_fire_is_not_lost_when_the_service_is_killed_before_it_notes_it(tmp_path, schedule_folder):
+def test_a_fire_time_is_not_lost_when_the_service_is_killed_before_it_is_noted(tmp_path, schedule_folder):
     start_service(tmp_path, "true", "die").communicate(timeout=20)
     [[fire, _]] = fired(tmp_path, 1)
     assert owed(schedule_folder) == {"j": fire}

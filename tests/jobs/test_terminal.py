@@ -7,45 +7,57 @@ import pytest
 from rich.console import Console
 
 from rgg_shared.jobs.records import Run, new_task_record
-from rgg_shared.jobs.terminal import Screen, print_conclusion, task_table
+from rgg_shared.jobs.terminal import Screen, make_task_table, print_conclusion
 
 # %% ../../notebooks/library/jobs/12_terminal.ipynb #bdfdbdd0
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.setenv("RGG_DATA", str(tmp_path))
-    began = dict(start_time="2026-03-01T00:00:00+00:00", end_time="2026-03-01T00:02:05+00:00")
-    tasks = {"a": new_task_record(state="SUCCESS", attempts=2, values={"summary": "all is well"}, **began),
-             "each": new_task_record(state="FAILED", error="1 of 3 iterations failed", iterations={
-                 "0": new_task_record(state="SUCCESS"), "1": new_task_record(state="FAILED", error="KeyError: x", notebook="/n/1.ipynb"), "2": new_task_record()}),
-             "many": new_task_record(state="SUCCESS", outcome="true")}
-    return Run("20260301-000000-j-1", "j", {}, {}, "jobs.json", state="FAILED", tasks=tasks, **began)
+    times = dict(start_time="2026-03-01T00:00:00+00:00", end_time="2026-03-01T00:02:05+00:00")
+    iterations = {
+        "0": new_task_record(state="SUCCESS"),
+        "1": new_task_record(state="FAILED", error="KeyError: x", notebook="/n/1.ipynb"),
+        "2": new_task_record(),
+    }
+    tasks = {
+        "a": new_task_record(state="SUCCESS", attempts=2, values={"summary": "all is well"}, **times),
+        "each": new_task_record(state="FAILED", error="1 of 3 iterations failed", iterations=iterations),
+        "many": new_task_record(state="SUCCESS", outcome="true"),
+    }
+    return Run("20260301-000000-j-1", "j", {}, {}, "jobs.json", state="FAILED", tasks=tasks, **times)
 
 
 def printed(show, **size):
+    "Return what a function prints on a console."
     console = Console(file=io.StringIO(), width=200, **size)
     show(console)
     return console.file.getvalue()
 
-
+# %% ../../notebooks/library/jobs/12_terminal.ipynb #4a5531bb
 def test_the_end_of_a_run_says_what_failed_and_what_to_do(run):
     said = printed(lambda console: print_conclusion(console, run))
-    for expected in ("2 min 05 s", "attempt 2", "1 of 3 iterations succeeded", "each[1] FAILED: KeyError: x\n  /n/1.ipynb", "all is well", "true",
-                     "j FAILED in 2 min 05 s", "rgg repair 20260301-000000-j-1"):
+    for expected in (
+        "2 min 05 s", "attempt 2", "1 of 3 iterations succeeded", "each[1] FAILED: KeyError: x\n  /n/1.ipynb",
+        "all is well", "true", "j FAILED in 2 min 05 s", "rgg repair 20260301-000000-j-1",
+    ):
         assert expected in said, expected
     assert "each[0]" not in said and "each[2]" not in said
 
 
 def test_a_job_longer_than_the_terminal_shows_what_goes_on(run):
-    run.tasks = {f"t{n}": new_task_record(state="SUCCESS") for n in range(100)} | {"now": new_task_record(state="RUNNING", attempts=1)}
-    said = printed(lambda console: console.print(task_table(run, height=10)))
-    assert "now" in said and "t7 " not in said and "100 of 101 are over" in said
+    run.tasks = {f"t{n}": new_task_record(state="SUCCESS") for n in range(100)}
+    run.tasks["now"] = new_task_record(state="RUNNING", attempts=1)
+    said = printed(lambda console: console.print(make_task_table(run, height=10)))
+    assert "now" in said and "t7 " not in said and "100 of 101 have ended" in said
 
 
 def test_plain_lines_say_each_step_once(run):
     console = Console(file=io.StringIO(), width=200)
     with Screen(console, list(run.tasks)) as watch:
-        for event in (dict(step="Read"), dict(step="Read"), dict(line="noise"), dict(line="12:00:00  half done"), dict(step="Write"), {}):
+        for event in (dict(step="Read"), dict(step="Read"), dict(line="noise"), dict(line="12:00:00  half done"),
+                      dict(step="Write"), {}):
             watch(run, task="a", **event)
         watch(run, task="each", iteration="1", step="Fit")
     lines = [line.split(" ", 1)[1] for line in console.file.getvalue().splitlines()]
-    assert lines == ["[1/3] a: Read", "[1/3] a:   half done", "[1/3] a: Write", "[1/3] a: SUCCESS in 2 min 05 s", "[2/3] each[1]: Fit"]
+    assert lines == ["[1/3] a: Read", "[1/3] a:   half done", "[1/3] a: Write", "[1/3] a: SUCCESS in 2 min 05 s",
+                     "[2/3] each[1]: Fit"]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.jobs.timetable import Streak, describe_schedule, hold_scheduler_lock
+from rgg_shared.jobs.timetable import FailureStreak, describe_schedule, hold_scheduler_lock
 
 pytestmark = pytest.mark.usefixtures("schedule_folder")
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("schedule_folder")
     ({"trigger": {"file_arrival": {"url": "s3://b/"}, "pause_status": "PAUSED"}}, "file_arrival, paused"),
     ({"continuous": {"pause_status": "PAUSED"}}, "continuous, paused"),
 ])
-def test_a_schedule_is_told_in_words(settings, words):
+def test_a_schedule_is_described_in_words(settings, words):
     assert describe_schedule(settings) == words
 
 # %% ../../notebooks/library/jobs/13_timetable.ipynb #22b6a1a5
@@ -33,8 +33,10 @@ def test_a_second_scheduler_is_refused_with_the_process_of_the_first(schedule_fo
 
 # %% ../../notebooks/library/jobs/13_timetable.ipynb #dcb5c48d
 def test_failures_in_a_row_wait_twice_as_long_each_time_and_at_most_ten_minutes():
-    streak, now = Streak(), datetime.now(UTC)
-    assert [streak.ended(1, 5, now) for _ in range(12)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]
+    streak, now = FailureStreak(), datetime.now(UTC)
+    waits = [streak.record_end(1, 5, now) for _ in range(12)]
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]
     assert streak.wait_until == now + timedelta(seconds=600)
-    assert streak.ended(1, 700, now) == 1 and streak.ended(1, 5, now) == 2
-    assert streak.ended(0, 5, now) == 0 and streak.ended(1, 5, now) == 1 and streak.ended(130, 5, now) == 0
+    assert streak.record_end(1, 700, now) == 1 and streak.record_end(1, 5, now) == 2
+    assert streak.record_end(0, 5, now) == 0 and streak.record_end(1, 5, now) == 1
+    assert streak.record_end(130, 5, now) == 0

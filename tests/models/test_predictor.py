@@ -95,6 +95,24 @@ def test_a_shipped_model_answers_in_a_python_worker(spark, saved):
 #| test
 #| test
 #| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
+#| test
 
 # %% ../../notebooks/library/models/09_predictor.ipynb #ce3c3994
 def test_raw_strings_go_in_and_come_out(saved):

@@ -13,14 +13,20 @@ from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.tfrecord.codec import decode, encode_examples
-from rgg_shared.tfrecord.columns import Misfit, leaves_of, table_of, table_values
-from rgg_shared.tfrecord.features import features_of
-from rgg_shared.tfrecord.records import chunks
+from rgg_shared.tfrecord.codec import decode_examples, encode_examples
+from rgg_shared.tfrecord.columns import (
+    SchemaMismatchError,
+    batch_to_values,
+    list_leaves,
+    values_to_columns,
+)
+from rgg_shared.tfrecord.features import features_from_schema
+from rgg_shared.tfrecord.records import read_chunks
 
 # %% ../../notebooks/library/tfrecord/08_columns.ipynb #6dde4ecb
-EVERY_TYPE = """boolean boolean, byte tinyint, short smallint, int int, long bigint, float float, double double,
-    decimal decimal(6,2), string string, binary binary, date date, timestamp timestamp, local timestamp_ntz,
+EVERY_TYPE = """boolean boolean, byte tinyint, short smallint, int int, long bigint, float float,
+    double double, decimal decimal(6,2), string string, binary binary, date date, timestamp timestamp,
+    local timestamp_ntz,
     flags array<boolean>, ints array<int>, longs array<bigint>, floats array<float>, doubles array<double>,
     decimals array<decimal(6,2)>, strings array<string>, binaries array<binary>, dates array<date>,
     timestamps array<timestamp>, struct struct<a:int,b:struct<c:array<string>,d:double>>,
@@ -29,29 +35,47 @@ EVERY_TYPE = """boolean boolean, byte tinyint, short smallint, int int, long big
 
 def rows_of_every_type():
     "Three rows: full, empty, null; floats are exact in 32 bits."
-    day, at, two = dt.date(1969, 12, 31), dt.datetime(2024, 2, 29, 23, 59, 59, 999999), decimal.Decimal("-12.25")
-    full = (True, -128, -32768, -(2**31), -(2**63), 0.5, 0.25, two, "zürich 🛒\0", b"\xff\x00", day, at, at,
-            [True, False], [1, -1], [2**63 - 1, 0, 300], [-0.5, float("inf")], [1.5], [two, -two], ["", "é"], [b"", b"\x80"],
-            [day], [at, at], {"a": 1, "b": {"c": ["x", ""], "d": 0.5}}, [[], [1, 2], [-3]], [["a"], [""]])
-    empty = (False, 0, 0, 0, 0, 0.0, 0.0, decimal.Decimal(0), "", b"", dt.date(1970, 1, 1), at, at) + ([],) * 10 + (
-        {"a": None, "b": {"c": None, "d": None}}, [], [[]])
+    day, at = dt.date(1969, 12, 31), dt.datetime(2024, 2, 29, 23, 59, 59, 999999)
+    two = decimal.Decimal("-12.25")
+    full = (True, -128, -32768, -(2**31), -(2**63), 0.5, 0.25, two, "zürich 🛒\0", b"\xff\x00", day, at, at)
+    full += ([True, False], [1, -1], [2**63 - 1, 0, 300], [-0.5, float("inf")], [1.5], [two, -two], ["", "é"])
+    full += ([b"", b"\x80"], [day], [at, at], {"a": 1, "b": {"c": ["x", ""], "d": 0.5}})
+    full += ([[], [1, 2], [-3]], [["a"], [""]])
+    empty = (False, 0, 0, 0, 0, 0.0, 0.0, decimal.Decimal(0), "", b"", dt.date(1970, 1, 1), at, at)
+    empty += ([],) * 10 + ({"a": None, "b": {"c": None, "d": None}}, [], [[]])
     return [full, empty, (None,) * 26]
+
+# %% ../../notebooks/library/tfrecord/08_columns.ipynb #e87f1570
+def batch_of(schema, rows):
+    "An Arrow batch of rows, in the types that Spark uses for the schema."
+    dicts = [dict(zip(schema.names, row)) for row in rows]
+    return pa.RecordBatch.from_pylist(dicts, schema=to_arrow_schema(schema, timezone="UTC"))
+
+
+def decode_columns(buffer, schema):
+    "The columns that framed records have for a schema."
+    features = features_from_schema(schema, "SequenceExample")
+    (chunk,) = read_chunks([bytes(buffer)])
+    found, bad = decode_examples(chunk.data, chunk.starts, chunk.ends, list_leaves(schema, features))
+    assert not bad.any()
+    return values_to_columns(found, schema, features, to_arrow_schema(schema, timezone="UTC"))
+
+
+def encode_batch(batch, schema):
+    "The rows of a batch as framed records."
+    features = features_from_schema(schema, "SequenceExample")
+    return encode_examples(batch_to_values(batch, schema, features), batch.num_rows).buffer
 
 
 def round_trip(schema, rows):
-    "The rows after they were encoded and decoded."
-    features = features_of(schema, "SequenceExample")
-    arrow = to_arrow_schema(schema, timezone="UTC")
-    batch = pa.RecordBatch.from_pylist([dict(zip(schema.names, row)) for row in rows], schema=arrow)
-    framed = encode_examples(table_values(batch, schema, features), len(rows))
-    (chunk,) = chunks([bytes(framed.buffer)])
-    found, bad = decode(chunk.data, chunk.starts, chunk.ends, leaves_of(schema, features))
-    assert not bad.any()
-    back = pa.RecordBatch.from_arrays(table_of(found, schema, features, arrow), schema=arrow)
+    "The rows before and after they were encoded and decoded."
+    batch = batch_of(schema, rows)
+    columns = decode_columns(encode_batch(batch, schema), schema)
+    back = pa.RecordBatch.from_arrays(columns, schema=batch.schema)
     back.validate(full=True)
     return batch, back
 
-
+# %% ../../notebooks/library/tfrecord/08_columns.ipynb #59774a9a
 def test_every_type_survives_with_nulls_empty_lists_and_empty_structs():
     batch, back = round_trip(T.StructType.fromDDL(EVERY_TYPE), rows_of_every_type())
     for name in batch.schema.names:
@@ -60,15 +84,12 @@ def test_every_type_survives_with_nulls_empty_lists_and_empty_structs():
 
 def test_a_slice_of_a_batch_is_the_rows_of_the_slice_only():
     schema = T.StructType.fromDDL(EVERY_TYPE)
-    features = features_of(schema, "SequenceExample")
-    rows = [dict(zip(schema.names, row)) for row in rows_of_every_type() * 2]
-    batch = pa.RecordBatch.from_pylist(rows, schema=to_arrow_schema(schema, timezone="UTC"))
-    part = encode_examples(table_values(batch.slice(3, 2), schema, features), 2)
-    whole = encode_examples(table_values(batch.slice(0, 2), schema, features), 2)
-    assert bytes(part.buffer) == bytes(whole.buffer)
+    batch = batch_of(schema, rows_of_every_type() * 2)
+    part, whole = encode_batch(batch.slice(3, 2), schema), encode_batch(batch.slice(0, 2), schema)
+    assert bytes(part) == bytes(whole)
 
 
-def test_vectors_come_back_dense():
+def test_vectors_are_read_back_dense():
     schema = T.StructType([T.StructField("v", VectorUDT())])
     rows = [({"type": 1, "size": None, "indices": None, "values": [1.0, 2.0]},), (None,),
             ({"type": 0, "size": 4, "indices": [1, 3], "values": [5.0, 7.0]},),
@@ -79,47 +100,57 @@ def test_vectors_come_back_dense():
     assert back["v"].to_pylist()[0] == rows[0][0]
 
 
-@pytest.mark.parametrize("ddl, row", [("x array<int>", [1, None]), ("x array<array<int>>", [[1], None]),
-                                      ("x array<array<int>>", [[1, None]]), ("x struct<y:array<string>>", {"y": [None]})])
+NULLS_IN_LISTS = [
+    ("x array<int>", [1, None]),
+    ("x array<array<int>>", [[1], None]),
+    ("x array<array<int>>", [[1, None]]),
+    ("x struct<y:array<string>>", {"y": [None]}),
+]
+
+
+@pytest.mark.parametrize("ddl, row", NULLS_IN_LISTS)
 def test_a_null_within_a_list_is_refused_by_column(ddl, row):
     with pytest.raises(UserError, match=r"Column `x(\.y)?` holds an array with a null in it"):
         round_trip(T.StructType.fromDDL(ddl), [(row,)])
 
+# %% ../../notebooks/library/tfrecord/08_columns.ipynb #3dd69ef8
+MISMATCHES = [  # type written, a fitting and an unfitting value, type expected, message
+    ("bigint", None, 300, "string", "feature `x` is a int64_list, but string is expected, a bytes_list"),
+    ("array<array<float>>", None, [[0.5]], "array<array<int>>", "feature `x` is a float_list"),
+    ("bigint", 3, 300, "tinyint", "feature `x` does not fit into tinyint"),
+    ("array<bigint>", [3], [1, 300], "array<tinyint>", "feature `x` does not fit into array<tinyint>"),
+    ("array<bigint>", [3], [1, 300], "bigint",
+     "feature `x` has 2 values, but bigint is expected, a single value; read it as array<bigint>"),
+    ("binary", b"x", b"\xff", "string", "feature `x` does not fit into string"),
+    ("float", 0.5, 1e9, "decimal(3,1)", r"feature `x` does not fit into decimal\(3,1\)"),
+    ("bigint", 5, None, "bigint NOT NULL", "feature `x` is not there, though it may not be absent"),
+]
 
-@pytest.mark.parametrize("written, expected, sentence", [
-    ("bigint", "string", "feature `x` is a int64_list, but string is expected, a bytes_list"),
-    ("array<array<float>>", "array<array<int>>", "feature `x` is a float_list"),
-    ("bigint", "tinyint", "feature `x` does not fit into tinyint"),
-    ("array<bigint>", "array<tinyint>", "feature `x` does not fit into array<tinyint>"),
-    ("array<bigint>", "bigint", "feature `x` has 2 values, but bigint is expected, a single value; read it as array<bigint>"),
-    ("binary", "string", "feature `x` does not fit into string"),
-    ("float", "decimal(3,1)", r"feature `x` does not fit into decimal\(3,1\)"),
-    ("bigint", "bigint NOT NULL", "feature `x` is not there, though it may not be absent"),
-])
-def test_records_that_do_not_fit_the_schema_are_told_by_row_and_feature(written, expected, sentence):
-    bad = {"bigint": 300, "array<array<float>>": [[0.5]], "array<bigint>": [1, 300], "binary": b"\xff", "float": 1e9}[written]
-    bad = None if "NOT NULL" in expected else bad
-    good = {"tinyint": 3, "array<tinyint>": [3], "bigint": [3] if "array" in written else 3, "string": b"x",
-            "decimal(3,1)": 0.5, "bigint NOT NULL": 5}.get(expected)
-    good = None if expected == "string" and written == "bigint" else good
-    schema, read = T.StructType.fromDDL(f"x {written}"), T.StructType.fromDDL(f"x {expected}")
-    batch = pa.RecordBatch.from_pylist([{"x": good}, {"x": bad}], schema=to_arrow_schema(schema, timezone="UTC"))
-    framed = encode_examples(table_values(batch, schema, features_of(schema, "SequenceExample")), 2)
-    (chunk,) = chunks([bytes(framed.buffer)])
-    features = features_of(read, "SequenceExample")
-    found, _ = decode(chunk.data, chunk.starts, chunk.ends, leaves_of(read, features))
-    with pytest.raises(Misfit, match=sentence) as e:
-        table_of(found, read, features, to_arrow_schema(read, timezone="UTC"))
+
+@pytest.mark.parametrize("written, good, bad, expected, message", MISMATCHES)
+def test_records_that_do_not_fit_are_reported_by_row_and_feature(written, good, bad, expected, message):
+    schema = T.StructType.fromDDL(f"x {written}")
+    buffer = encode_batch(batch_of(schema, [(good,), (bad,)]), schema)
+    with pytest.raises(SchemaMismatchError, match=message) as e:
+        decode_columns(buffer, T.StructType.fromDDL(f"x {expected}"))
     assert e.value.rows.tolist() == [False, True]
 
-
-TYPES = {"boolean": st.booleans(), "tinyint": st.integers(-128, 127), "smallint": st.integers(-(2**15), 2**15 - 1),
-         "int": st.integers(-(2**31), 2**31 - 1), "bigint": st.integers(-(2**63), 2**63 - 1),
-         "float": st.floats(width=32, allow_nan=False), "double": st.floats(width=32, allow_nan=False),
-         "decimal(9,2)": st.integers(-(10**5), 10**5).map(lambda n: decimal.Decimal(n) / 4).map(
-             lambda d: d.quantize(decimal.Decimal("0.01"))),
-         "string": st.text(max_size=8), "binary": st.binary(max_size=8), "date": st.dates(),
-         "timestamp_ntz": st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1))}
+# %% ../../notebooks/library/tfrecord/08_columns.ipynb #77dc1241
+CENTS = decimal.Decimal("0.01")
+TYPES = {
+    "boolean": st.booleans(),
+    "tinyint": st.integers(-128, 127),
+    "smallint": st.integers(-(2**15), 2**15 - 1),
+    "int": st.integers(-(2**31), 2**31 - 1),
+    "bigint": st.integers(-(2**63), 2**63 - 1),
+    "float": st.floats(width=32, allow_nan=False),
+    "double": st.floats(width=32, allow_nan=False),
+    "decimal(9,2)": st.integers(-(10**5), 10**5).map(lambda n: (decimal.Decimal(n) / 4).quantize(CENTS)),
+    "string": st.text(max_size=8),
+    "binary": st.binary(max_size=8),
+    "date": st.dates(),
+    "timestamp_ntz": st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1)),
+}
 
 
 @st.composite
@@ -128,25 +159,30 @@ def fields(draw, deep=True):
     kind = draw(st.sampled_from(["scalar", "array", "lists", *(["struct"] if deep else [])]))
     if kind == "struct":
         parts = draw(st.lists(fields(deep=False), min_size=1, max_size=3))
-        names = [f"f{k}" for k in range(len(parts))]
-        types = ",".join(f"{name}:{part[0]}" for name, part in zip(names, parts))
-        return f"struct<{types}>", st.fixed_dictionaries({n: st.none() | part[1] for n, part in zip(names, parts)})
+        named = {f"f{k}": part for k, part in enumerate(parts)}
+        types = ",".join(f"{name}:{part[0]}" for name, part in named.items())
+        values = st.fixed_dictionaries({name: st.none() | part[1] for name, part in named.items()})
+        return f"struct<{types}>", values
     name = draw(st.sampled_from([*TYPES]))
     values = TYPES[name]
     if kind == "array":
         return f"array<{name}>", st.lists(values, max_size=4)
-    return (f"array<array<{name}>>", st.lists(st.lists(values, max_size=3), max_size=3)) if kind == "lists" else (name, values)
+    if kind == "lists":
+        return f"array<array<{name}>>", st.lists(st.lists(values, max_size=3), max_size=3)
+    return name, values
 
 
 @st.composite
 def any_table(draw):
+    "A schema and rows of it."
     parts = draw(st.lists(fields(), min_size=1, max_size=4))
     schema = T.StructType.fromDDL(", ".join(f"c{k} {part[0]}" for k, part in enumerate(parts)))
-    return schema, draw(st.lists(st.tuples(*(st.none() | part[1] for part in parts)), min_size=1, max_size=5))
+    row = st.tuples(*(st.none() | part[1] for part in parts))
+    return schema, draw(st.lists(row, min_size=1, max_size=5))
 
 
 @settings(deadline=None, max_examples=200)
 @given(any_table())
-def test_any_table_comes_back_as_it_was(table):
+def test_any_table_is_read_back_as_it_was_written(table):
     batch, back = round_trip(*table)
     assert back.to_pylist() == batch.to_pylist()

@@ -18,8 +18,8 @@ from rgg_shared.core.messages import UserError
 from rgg_shared.tfrecord.commit import Commit, merge_contracts
 from rgg_shared.tfrecord.contract import Contract, Shard, find_files
 from rgg_shared.tfrecord.files import list_files, locate
-from rgg_shared.tfrecord.partitions import partition_path
-from rgg_shared.tfrecord.records import Damaged
+from rgg_shared.tfrecord.partitions import build_partition_path
+from rgg_shared.tfrecord.records import DecompressionError
 from rgg_shared.tfrecord.shards import ShardWriter, index_path, plan_splits
 
 # %% ../../notebooks/library/tfrecord/13_commit.ipynb #948cfffd
@@ -43,7 +43,8 @@ def test_contracts_that_differ_cannot_be_merged():
 
 def test_merged_contracts_hold_the_nulls_facts_and_shards_of_both():
     strict = contract_of("a int!, b struct!, c bigints!", info={"day": 1, "shop": "a"})
-    inner = T.StructType().add("x", T.ArrayType(T.IntegerType(), False), False).add("y", T.IntegerType(), False)
+    integer = T.IntegerType()
+    inner = T.StructType().add("x", T.ArrayType(integer, False), False).add("y", integer, False)
     schema = T.StructType([strict.schema["a"], T.StructField("b", inner, False), strict.schema["c"]])
     strict = replace(strict, schema=schema, shards=(Shard("x", 1, 1, "1"),))
     loose = contract_of("c bigints!, b struct, a int", codec="gzip", info={"day": 2})
@@ -61,7 +62,7 @@ def write_days(path, *days, overwrite=True, contract=None, length=30):
     commit = Commit(path, overwrite, contract or contract_of("id bigint", "day int"))
     written = []
     for day in days:
-        stem = partition_path(["day"], [day]) + f"/part-00000-{uuid.uuid4()}"
+        stem = build_partition_path(["day"], [day]) + f"/part-00000-{uuid.uuid4()}"
         writer = ShardWriter(commit.fs, commit.folder, stem, index_bytes=length)
         for i in range(4):
             writer.write(random.Random(i).randbytes(length), 1, day + 1)
@@ -90,8 +91,10 @@ def test_a_committed_write_is_all_that_is_in_the_folder(folder):
 
 
 def test_appending_adds_shards_and_keeps_those_there_are(folder):
-    first = write_days(folder, 1, overwrite=False, contract=contract_of("id bigint!", "day int", info={"a": 1}))
-    second = write_days(folder, 1, 2, overwrite=False, contract=contract_of("id bigint", "day int", info={"b": 2}))
+    strict = contract_of("id bigint!", "day int", info={"a": 1})
+    loose = contract_of("id bigint", "day int", info={"b": 2})
+    first = write_days(folder, 1, overwrite=False, contract=strict)
+    second = write_days(folder, 1, 2, overwrite=False, contract=loose)
     assert second.shards[:1] == first.shards and len(second.shards) == 3
     assert second.info == {"a": 1, "b": 2} and second.features[0].nullable and second.schema["id"].nullable
     assert file_names(folder) == expected_names(second)
@@ -150,7 +153,8 @@ def test_an_overwrite_removes_what_killed_writes_left_but_nothing_else(folder):
     contract = write_days(folder, 2)
     assert file_names(folder) == expected_names(contract) | {*foreign}
     fs, root = locate(folder)
-    assert {f.base_name for f in list_files(fs, root) if not f.is_file} == {"day=1", "day=2", "models", "_temporary"}
+    folders = {f.base_name for f in list_files(fs, root) if not f.is_file}
+    assert folders == {"day=1", "day=2", "models", "_temporary"}
 
 
 def test_an_overwrite_removes_what_the_old_contract_lists_whatever_it_is_called(tmp_path):
@@ -170,7 +174,7 @@ def test_a_task_gets_its_folder_by_pickle(folder):
     writer = ShardWriter(sent.fs, sent.folder, "part-00000-x")
     writer.write(b"x", 1, 1)
     assert commit.commit(pickle.loads(pickle.dumps(writer.close()))).rows == 1
-    damage = Damaged("x")
+    damage = DecompressionError("x")
     damage.offset = 7
     assert pickle.loads(pickle.dumps(damage)).offset == 7
 
@@ -185,8 +189,8 @@ class Killed(BaseException):
     "End of the process."
 
 
-STEPS = [(commit_module, "move"), (commit_module, "remove"), (commit_module, "Sink"),
-         (contract_module, "move"), (contract_module, "Sink")]
+STEPS = [(commit_module, "move_file"), (commit_module, "remove_paths"), (commit_module, "Sink"),
+         (contract_module, "move_file"), (contract_module, "Sink")]
 
 
 def kill_after(patch, count):
@@ -206,7 +210,7 @@ def kill_after(patch, count):
 @pytest.mark.parametrize("overwrite", [True, False])
 def test_a_write_killed_at_any_step_leaves_the_old_table_or_the_new_one(tmp_path, monkeypatch, overwrite):
     path = str(tmp_path / "x")
-    monkeypatch.setattr(commit_module, "in_parallel", lambda do, things: [do(thing) for thing in things])
+    monkeypatch.setattr(commit_module, "run_in_parallel", lambda do, things: [do(thing) for thing in things])
     for count in itertools.count():
         shutil.rmtree(path, ignore_errors=True)
         old = write_days(path, 1)
@@ -233,6 +237,6 @@ def test_a_write_killed_at_any_step_leaves_the_old_table_or_the_new_one(tmp_path
             shards_left = {name for name in file_names(path) if not name.endswith("json")} - {"_SUCCESS"}
             assert shards_left == expected_names(old) - {"_SUCCESS", "contract.json"}
     assert count > 6 and done[-1] == ("Sink", "_SUCCESS", "")
-    order = [(name, last[-1].split("-")[0]) for name, *last in done if name == "move"]
-    assert order == [("move", "part"), ("move", ".part"), ("move", "contract.json")]
+    order = [(name, last[-1].split("-")[0]) for name, *last in done if name == "move_file"]
+    assert order == [("move_file", name) for name in ("part", ".part", "contract.json")]
     assert find_files(path)[0].digest in expected - {old.digest}

@@ -32,7 +32,8 @@ def test_a_missing_damaged_or_old_contract_is_refused_with_a_sentence(tmp_path):
             Contract.load(str(tmp_path))
     old = '{"version": 1, "rows": 3, "digest": "", "features": [], "shards": []}'
     (tmp_path / "contract.json").write_text(old)
-    with pytest.raises(UserError, match="version 1, but only version 2 can be read.*; write the examples again"):
+    sentence = "version 1, but only version 2 can be read.*; write the examples again"
+    with pytest.raises(UserError, match=sentence):
         Contract.load(str(tmp_path))
     (tmp_path / "contract.json").unlink()
     with pytest.raises(UserError, match=r"has no contract\.json"):

@@ -26,7 +26,7 @@ from rgg_shared.tfrecord.data_source import (
 )
 from rgg_shared.tfrecord.datasets import read_dataset
 from rgg_shared.tfrecord.inference import infer_schema
-from rgg_shared.tfrecord.values import BYTES, INTS, Bytes, Leaf, Values
+from rgg_shared.tfrecord.values import BYTES, INTS, ByteStrings, Leaf, Values
 
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #1149cdc7
 @pytest.fixture(scope="module", autouse=True)
@@ -46,7 +46,8 @@ def test_unknown_options_and_values_are_refused_by_name(options, sentence):
         parse_options({"path": "x"} | options)
 
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #4a74d11e
-EVERY_TYPE = """boolean boolean, byte tinyint, short smallint, int int, long bigint, float float, double double,
+EVERY_TYPE = """
+    boolean boolean, byte tinyint, short smallint, int int, long bigint, float float, double double,
     decimal decimal(6,2), string string, binary binary, date date, timestamp timestamp, local timestamp_ntz,
     flags array<boolean>, ints array<int>, longs array<bigint>, floats array<float>, doubles array<double>,
     strings array<string>, binaries array<binary>, dates array<date>, timestamps array<timestamp>,
@@ -56,11 +57,13 @@ EVERY_TYPE = """boolean boolean, byte tinyint, short smallint, int int, long big
 def rows_of_every_type():
     import decimal
     day, at = dt.date(1969, 12, 31), dt.datetime(2024, 2, 29, 23, 59, 59, 999999)
-    full = (True, -128, -32768, -(2**31), -(2**63), 0.5, 0.25, decimal.Decimal("1.25"), "zürich 🛒\0", b"\xff\x00", day, at,
-            at, [True, False], [1, -1], [2**63 - 1, 0, 300], [-0.5, float("inf")], [1.5], ["", "é"], [b"", b"\x80"], [day],
-            [at, at], (1, (["x", ""], 0.5)))
-    empty = (False, 0, 0, 0, 0, 0.0, 0.0, decimal.Decimal(0), "", b"", dt.date(1970, 1, 1), at, at) + ([],) * 9 + (
-        (None, (None, None)),)
+    full = (True, -128, -32768, -(2**31), -(2**63), 0.5, 0.25, decimal.Decimal("1.25"),
+            "zürich 🛒\0", b"\xff\x00", day, at, at,
+            [True, False], [1, -1], [2**63 - 1, 0, 300], [-0.5, float("inf")], [1.5],
+            ["", "é"], [b"", b"\x80"], [day], [at, at], (1, (["x", ""], 0.5)))
+    empty = (False, 0, 0, 0, 0, 0.0, 0.0, decimal.Decimal(0),
+             "", b"", dt.date(1970, 1, 1), at, at,
+             *[[]] * 9, (None, (None, None)))
     return [full, empty, (None,) * 23]
 
 
@@ -88,10 +91,13 @@ def test_every_type_comes_back_with_nulls_and_empty_lists(spark, every_type, tmp
 
 
 def test_lists_of_lists_and_vectors_come_back(spark, tmp_path):
-    schema = T.StructType([T.StructField("lists", T.ArrayType(T.ArrayType(T.StringType()))), T.StructField("v", VectorUDT())])
-    rows = [([["a"], [], ["b", "c"]], Vectors.dense([0.5, 2.0])), ([], Vectors.sparse(3, [1], [4.0])), (None, None)]
+    schema = T.StructType().add("lists", T.ArrayType(T.ArrayType(T.StringType()))).add("v", VectorUDT())
+    rows = [([["a"], [], ["b", "c"]], Vectors.dense([0.5, 2.0])),
+            ([], Vectors.sparse(3, [1], [4.0])),
+            (None, None)]
+    df = spark.createDataFrame(rows, schema).coalesce(1)
     with pytest.warns(UserWarning, match="Narrowed to float32, .*: `v`"):
-        write_tfrecord(spark.createDataFrame(rows, schema).coalesce(1), str(tmp_path), record_type="SequenceExample")
+        write_tfrecord(df, str(tmp_path), record_type="SequenceExample")
     back = read_tfrecord(spark, str(tmp_path))
     assert back.schema == schema
     assert [tuple(row) for row in back.collect()] == rows
@@ -107,8 +113,9 @@ def test_byte_arrays_are_the_records_themselves(spark, tmp_path):
     assert [d["image"].numpy() for d in read_dataset(str(tmp_path / "x"))] == [b"", b"\xff" * 9]
     foreign = read_tfrecord(spark, files[0], recordType="ByteArray")
     assert (foreign.columns, foreign.count()) == (["byteArray"], 2)
+    nothing = spark.sql("SELECT cast(NULL AS binary) AS image")
     with pytest.raises(Exception, match="`image` holds a null, which a ByteArray record cannot be"):
-        write_tfrecord(spark.sql("SELECT cast(NULL AS binary) AS image"), str(tmp_path / "y"), record_type="ByteArray")
+        write_tfrecord(nothing, str(tmp_path / "y"), record_type="ByteArray")
 
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #21d87e7e
 @pytest.mark.filterwarnings("ignore:Narrowed")
@@ -147,22 +154,27 @@ def test_what_is_narrowed_is_named_recorded_and_refused_when_strict(spark, tmp_p
 def write_with_tensorflow(path, *examples):
     "Write a shard of Examples, each `{name: ('int64_list', values)}`, with TensorFlow."
     import tensorflow as tf
-    lists = {"int64_list": tf.train.Int64List, "float_list": tf.train.FloatList, "bytes_list": tf.train.BytesList}
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for example in examples:
-            features = {name: tf.train.Feature(**{kind: lists[kind](value=values)}) if kind else tf.train.Feature()
-                        for name, (kind, values) in example.items()}
-            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+        for lists in examples:
+            example = tf.train.Example()
+            for name, (kind, values) in lists.items():
+                feature = example.features.feature[name]
+                if kind:
+                    getattr(feature, kind).value.extend(values)
+                    getattr(feature, kind).SetInParent()  # also an empty list has a kind
+            writer.write(example.SerializeToString())
 
 
 def test_shards_written_by_tensorflow_are_read_and_their_schema_guessed(spark, tmp_path):
     write_with_tensorflow(tmp_path / "train-00000-of-00002", {
         "id": ("int64_list", [-5]), "tags": ("bytes_list", ["é".encode()]), "x": ("float_list", [0.5]),
         "blob": ("bytes_list", [b"\xff"]), "unset": (None, [])})
-    write_with_tensorflow(tmp_path / "train-00001-of-00002", {"id": ("int64_list", [7]), "tags": ("bytes_list", [])})
+    write_with_tensorflow(tmp_path / "train-00001-of-00002", {
+        "id": ("int64_list", [7]), "tags": ("bytes_list", [])})
     for back in (spark.read.format("tfrecord").load(str(tmp_path)), read_tfrecord(spark, str(tmp_path))):
         assert back.schema.simpleString() == "struct<blob:binary,id:bigint,tags:array<string>,x:float>"
-        assert sorted(back.collect(), key=lambda row: row.id) == [(b"\xff", -5, ["é"], 0.5), (None, 7, [], None)]
+        rows = sorted(back.collect(), key=lambda row: row.id)
+        assert rows == [(b"\xff", -5, ["é"], 0.5), (None, 7, [], None)]
     given = read_tfrecord(spark, str(tmp_path / "train-00000-of-00002"), "id int, absent string")
     assert given.collect() == [(-5, None)]
 
@@ -203,8 +215,9 @@ def test_a_schema_that_the_data_does_not_fit_is_refused_by_name(spark, tmp_path,
 def test_features_of_two_kinds_are_refused_and_both_files_named(spark, tmp_path):
     write_with_tensorflow(tmp_path / "a", {"x": ("int64_list", [1])})
     write_with_tensorflow(tmp_path / "b", {"x": ("float_list", [1.0])})
+    sentence = "Feature `x` is of the kind int64_list in .*/a, but float_list in .*/b"
     for session in (None, spark):
-        with pytest.raises(Exception, match="Feature `x` is of the kind int64_list in .*/a, but float_list in .*/b"):
+        with pytest.raises(Exception, match=sentence):
             infer_schema(str(tmp_path), session)
 
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #a1d2f735
@@ -228,18 +241,21 @@ def test_the_contract_says_what_was_written_and_the_digest_only_depends_on_the_r
 
 
 def test_shards_end_where_the_options_say_and_none_is_empty(spark, tmp_path):
-    assert len(write_tfrecord(spark.range(10, numPartitions=4).where("id < 5"), str(tmp_path / "some")).shards) == 2
+    some = write_tfrecord(spark.range(10, numPartitions=4).where("id < 5"), str(tmp_path / "some"))
+    assert len(some.shards) == 2
     assert write_tfrecord(spark.range(10).where("id < 0"), str(tmp_path / "none")).shards == ()
     assert read_tfrecord(spark, str(tmp_path / "none")).collect() == []
     many = write_tfrecord(spark.range(50_000, numPartitions=1), str(tmp_path / "many"), max_rows=20_000)
     assert [shard.rows for shard in many.shards] == [20_000, 20_000, 10_000]
     sized = write_tfrecord(spark.range(50_000, numPartitions=1), str(tmp_path / "sized"), max_bytes=500_000)
     assert len(sized.shards) > 2 and all(shard.bytes < 600_000 for shard in sized.shards)
-    assert len(write_tfrecord(spark.range(10, numPartitions=8), str(tmp_path / "three"), num_shards=3).shards) == 3
+    three = write_tfrecord(spark.range(10, numPartitions=8), str(tmp_path / "three"), num_shards=3)
+    assert len(three.shards) == 3
 
 
 def test_columns_can_be_read_in_another_order_and_features_left_out(spark, tmp_path):
-    write_tfrecord(spark.range(4, numPartitions=1).selectExpr("id", "id * 2 AS twice", "string(id) AS word"), str(tmp_path))
+    df = spark.range(4, numPartitions=1).selectExpr("id", "id * 2 AS twice", "string(id) AS word")
+    write_tfrecord(df, str(tmp_path))
     back = read_tfrecord(spark, str(tmp_path), "word string, absent array<float>, id int")
     assert [tuple(row) for row in back.collect()] == [(str(n), None, n) for n in range(4)]
     assert back.count() == 4 and back.select("id").where("id > 1").count() == 2
@@ -262,8 +278,9 @@ def test_partitions_are_directories_and_only_those_asked_for_are_read(spark, tmp
         "id", "date_add(DATE'2024-01-01', cast(id % 3 AS int)) AS day", "if(id % 2 = 0, 'a/b', NULL) AS shop")
     path = str(tmp_path / "x")
     contract = write_tfrecord(df, path, partition_by=["day", "shop"])
+    shops = ("a%2Fb", "__HIVE_DEFAULT_PARTITION__")
     assert {Path(shard.name).parent.as_posix() for shard in contract.shards} == {
-        f"day=2024-01-0{d}/shop={shop}" for d in (1, 2, 3) for shop in ("a%2Fb", "__HIVE_DEFAULT_PARTITION__")}
+        f"day=2024-01-0{day}/shop={shop}" for day in (1, 2, 3) for shop in shops}
     back = read_tfrecord(spark, path)
     assert back.columns == ["id", "day", "shop"]
     assert sorted(map(str, back.collect())) == sorted(map(str, df.collect()))
@@ -287,7 +304,8 @@ def test_queries_of_one_table_do_not_see_the_filters_of_others(spark, tmp_path):
 
 
 def test_partition_directories_without_contract_are_discovered(spark, tmp_path):
-    write_tfrecord(spark.range(6, numPartitions=1).selectExpr("id", "id % 2 AS k"), str(tmp_path), partition_by=["k"])
+    df = spark.range(6, numPartitions=1).selectExpr("id", "id % 2 AS k")
+    write_tfrecord(df, str(tmp_path), partition_by=["k"])
     (tmp_path / "contract.json").unlink()
     for back in (spark.read.format("tfrecord").load(str(tmp_path)), read_tfrecord(spark, str(tmp_path))):
         assert back.schema.simpleString() == "struct<id:bigint,k:int>"
@@ -296,7 +314,7 @@ def test_partition_directories_without_contract_are_discovered(spark, tmp_path):
 
 def test_more_partitions_than_open_files_lose_no_row(spark, tmp_path):
     df = spark.range(3000, numPartitions=1).selectExpr("id", "id % 70 AS k")
-    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 1000)  # each batch has rows of all directories
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 1000)  # rows of all directories
     contract = write_tfrecord(df, str(tmp_path), partition_by=["k"])
     spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")
     assert contract.rows == 3000 and len(contract.shards) > 70  # some were finished and begun anew
@@ -357,11 +375,14 @@ def test_append_adds_rows_to_the_contract_and_refuses_other_features(spark, tmp_
     assert (contract.rows, contract.info) == (5, {"day": 2, "shop": "a"})
     assert ids(spark, tmp_path) == [0, 1, 2, 3, 4]
     assert sorted(int(x["id"]) for x in read_dataset(str(tmp_path))) == [0, 1, 2, 3, 4]
-    with pytest.raises(Exception, match="Feature `id` is bigint in the existing examples, but string in the rows"):
+    sentence = "Feature `id` is bigint in the existing examples, but string in the rows"
+    with pytest.raises(Exception, match=sentence):
         write_tfrecord(spark.range(1).selectExpr("string(id) AS id"), str(tmp_path), "append")
-    with pytest.raises(Exception, match="Feature `x` is absent in the existing examples, but int in the rows"):
+    sentence = "Feature `x` is absent in the existing examples, but int in the rows"
+    with pytest.raises(Exception, match=sentence):
         write_tfrecord(spark.range(1).selectExpr("id", "1 AS x"), str(tmp_path), "append")
-    assert write_tfrecord(spark.sql("SELECT cast(NULL AS bigint) AS id"), str(tmp_path), "append").features[0].nullable
+    contract = write_tfrecord(spark.sql("SELECT cast(NULL AS bigint) AS id"), str(tmp_path), "append")
+    assert contract.features[0].nullable
     assert read_tfrecord(spark, str(tmp_path)).where("id IS NULL").count() == 1
 
 
@@ -388,7 +409,8 @@ def test_a_write_leaves_the_settings_of_the_session_as_they_were(spark, tmp_path
 
 
 def test_wrong_paths_options_and_rows_are_refused_with_a_sentence(spark, tmp_path):
-    with pytest.raises(Exception, match="nowhere does not exist; write the examples first, or correct the path"):
+    sentence = "nowhere does not exist; write the examples first, or correct the path"
+    with pytest.raises(Exception, match=sentence):
         spark.read.format("tfrecord").load(str(tmp_path / "nowhere"))
     with pytest.raises(Exception, match="holds no shards"):
         spark.read.format("tfrecord").load(str(tmp_path))
@@ -427,11 +449,12 @@ def test_damage_is_fatal_dropped_or_kept_apart(spark, damaged):
         size = len(content) // 30
         content[3 * size + 14] ^= 1  # a payload
         content[9 * size] ^= 1  # a length
-        content[20 * size + 12 : 21 * size - 4] = b"z" * (size - 16)  # not an Example, with the right checksum
+        content[20 * size + 12 : 21 * size - 4] = b"z" * (size - 16)  # not an Example, checksum right
         content[21 * size - 4 : 21 * size] = masked_crc(b"z" * (size - 16)).to_bytes(4, "little")
     path, size = damaged(change)
     kept = [n for n in range(30) if n not in (3, 9, 20)]
-    with pytest.raises(Exception, match=rf"\.tfrecord: record 4 at byte {3 * size} has a wrong checksum; write the examples"):
+    fault = rf"\.tfrecord: record 4 at byte {3 * size} has a wrong checksum; write the examples"
+    with pytest.raises(Exception, match=fault):
         ids(spark, path)
     assert ids(spark, path, mode="DROPMALFORMED") == kept
     rows = read_tfrecord(spark, path, mode="PERMISSIVE").collect()
@@ -455,7 +478,7 @@ def test_a_record_too_few_is_found_by_the_count(spark, damaged):
         import numpy as np
         size, kinds, one = len(content) // 30, np.array([BYTES], np.uint8), np.array([1])
         for pad in range(2 * size):  # one record that is as long as two
-            text = Bytes(np.array([0, pad]), np.zeros(pad, np.uint8))
+            text = ByteStrings(np.array([0, pad]), np.zeros(pad, np.uint8))
             table = [Values(Leaf("id", INTS), np.array([INTS], np.uint8), one, np.array([7])),
                      Values(Leaf("pad", BYTES), kinds, one, text)]
             record = bytes(encode_examples(table, 1).buffer)
@@ -472,7 +495,8 @@ from rgg_shared.tfrecord import read_tfrecord, write_tfrecord
 from rgg_shared.tfrecord.files import locate
 from rgg_shared.core import get_spark
 spark = get_spark("cluster", master="local-cluster[2,1,1024]", conf={"spark.ui.enabled": "false"})
-contract = write_tfrecord(spark.range(1000, numPartitions=2).selectExpr("id", "id % 3 AS k"), sys.argv[1], partition_by=["k"])
+df = spark.range(1000, numPartitions=2).selectExpr("id", "id % 3 AS k")
+contract = write_tfrecord(df, sys.argv[1], partition_by=["k"])
 (locate(sys.argv[1])[0]).delete_file(sys.argv[1] + "/contract.json")
 total = read_tfrecord(spark, sys.argv[1]).where("k < 2").selectExpr("sum(id)").first()[0]
 print("RESULT", contract.rows, len(contract.shards), total)
@@ -481,7 +505,7 @@ spark.stop()
 
 
 def test_executors_in_processes_of_their_own_write_and_read_without_tensorflow(tmp_path):
-    (tmp_path / "tensorflow.py").write_text("raise ImportError('neither driver nor executor may import TensorFlow')")
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('no process may import TensorFlow')")
     folders = os.pathsep.join([str(tmp_path), str(Path(rgg_shared.__file__).parents[1])])
     environment = os.environ | {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": folders}
     done = subprocess.run([sys.executable, "-c", CLUSTER, str(tmp_path / "x")], env=environment, timeout=200,

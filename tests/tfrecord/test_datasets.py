@@ -11,7 +11,7 @@ from rgg_shared.tfrecord.datasets import read_dataset, to_tensorflow_paths
 # %% ../../notebooks/library/tfrecord/15_datasets.ipynb #35fdfa3c
 @pytest.fixture(scope="module")
 def examples(spark, tmp_path_factory):
-    "Path of a hundred Examples in four shards: `id`, `ids` (id % 4 times the id), `shop` (null where id % 3 is 0)."
+    "Path of 100 Examples in 4 shards: `id`, `ids` (id % 4 times the id), `shop` (null where id % 3 is 0)."
     path = str(tmp_path_factory.mktemp("examples") / "x")
     write_tfrecord(spark.range(100, numPartitions=4).select(
         "id", F.array_repeat("id", (F.col("id") % 4).cast("int")).alias("ids"),
@@ -29,7 +29,8 @@ def test_a_batch_is_padded_to_its_longest_list_and_absent_scalars_get_the_paddin
     width = max(id % 4 for id in found)
     assert len(found) == 4
     assert batch["ids"].numpy().tolist() == [[id] * (id % 4) + [-1] * (width - id % 4) for id in found]
-    assert [shop.decode() for shop in batch["shop"].numpy()] == [f"ü{id}" if id % 3 else "none" for id in found]
+    shops = [f"ü{id}" if id % 3 else "none" for id in found]
+    assert [shop.decode() for shop in batch["shop"].numpy()] == shops
 
 
 def test_lists_can_be_ragged_and_examples_single(examples):
@@ -65,8 +66,10 @@ def test_the_shards_of_all_workers_are_all_records_and_no_record_twice(examples)
 def test_several_workers_read_parts_of_one_large_shard(spark, tmp_path):
     df = spark.range(150_000, numPartitions=1).selectExpr("id", "repeat('x', 60) AS pad")
     write_tfrecord(df, str(tmp_path / "x"))
-    parts = [[id for batch in read_dataset(str(tmp_path / "x"), features=["id"], batch_size=1000, shard=(index, 2))
-              for id in batch["id"].numpy().tolist()] for index in range(2)]
+    parts = []
+    for index in range(2):
+        data = read_dataset(str(tmp_path / "x"), features=["id"], batch_size=1000, shard=(index, 2))
+        parts.append([id for batch in data for id in batch["id"].numpy().tolist()])
     assert all(len(part) > 30_000 for part in parts)
     assert sorted(parts[0] + parts[1]) == list(range(150_000))
 
@@ -74,7 +77,8 @@ def test_several_workers_read_parts_of_one_large_shard(spark, tmp_path):
 def test_buckets_hold_examples_of_similar_length(spark, tmp_path):
     lengths = spark.range(200, numPartitions=2).selectExpr("sequence(1, 1 + id % 20) AS ids")
     write_tfrecord(lengths, str(tmp_path / "x"))
-    data = read_dataset(str(tmp_path / "x"), batch_size=10, bucket_by="ids", bucket_boundaries=[6, 11], ragged=True)
+    data = read_dataset(
+        str(tmp_path / "x"), batch_size=10, bucket_by="ids", bucket_boundaries=[6, 11], ragged=True)
     lengths_of_batches = [batch["ids"].row_lengths().numpy() for batch in data]
     spans = [(lengths.min(), lengths.max()) for lengths in lengths_of_batches]
     assert {next(k for k, top in enumerate((5, 10, 99)) if high <= top) for _, high in spans} == {0, 1, 2}
@@ -139,12 +143,15 @@ def test_tensorflow_gets_the_auto_shard_policy(examples):
 def write_with_tensorflow(path, *examples):
     "Write a shard of Examples, each `{name: ('int64_list', values)}`, with TensorFlow."
     import tensorflow as tf
-    lists = {"int64_list": tf.train.Int64List, "float_list": tf.train.FloatList, "bytes_list": tf.train.BytesList}
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for example in examples:
-            features = {name: tf.train.Feature(**{kind: lists[kind](value=values)}) if kind else tf.train.Feature()
-                        for name, (kind, values) in example.items()}
-            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+        for lists in examples:
+            example = tf.train.Example()
+            for name, (kind, values) in lists.items():
+                feature = example.features.feature[name]
+                if kind:
+                    getattr(feature, kind).value.extend(values)
+                    getattr(feature, kind).SetInParent()  # also an empty list has a kind
+            writer.write(example.SerializeToString())
 
 
 def test_requests_that_the_data_cannot_meet_are_refused_before_reading(spark, examples, tmp_path):
@@ -179,7 +186,7 @@ def test_requests_that_the_data_cannot_meet_are_refused_before_reading(spark, ex
     ({"ids": ("int64_list", [1])}, "feature `id` is not there, though it may not be absent"),
     ({"id": ("int64_list", [1, 2])}, "feature `id` has 2 values"),
 ])
-def test_a_shard_that_does_not_fit_the_contract_is_refused_by_feature_and_file(spark, tmp_path, example, sentence):
+def test_a_shard_that_does_not_fit_is_refused_by_feature_and_file(spark, tmp_path, example, sentence):
     contract = write_tfrecord(spark.range(100, numPartitions=2), str(tmp_path))
     write_with_tensorflow(tmp_path / contract.shards[1].name, example)
     fault = f"{contract.shards[1].name}: record 1 at byte 0 does not fit the contract: {sentence}"

@@ -5,7 +5,7 @@ import pytest
 from pyspark.sql import types as T
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.tfrecord.features import features_of
+from rgg_shared.tfrecord.features import features_from_schema
 
 # %% ../../notebooks/library/tfrecord/07_features.ipynb #f6c82e91
 @pytest.fixture(scope="module", autouse=True)
@@ -13,30 +13,39 @@ def ddl_needs_spark(spark):
     return spark
 
 
-@pytest.mark.parametrize("ddl", ["map<string,int>", "array<struct<y:int>>", "void", "struct<y:array<map<int,int>>>", "interval day"])
+NOT_HELD = [
+    "map<string,int>", "array<struct<y:int>>", "struct<y:array<map<int,int>>>", "void", "interval day",
+]
+
+
+@pytest.mark.parametrize("ddl", NOT_HELD)
 def test_a_column_that_an_example_cannot_hold_is_refused_by_name(ddl):
     with pytest.raises(UserError, match=r"Column `x(\.y)?` has the type .*; leave it out, or cast it"):
-        features_of(T.StructType.fromDDL(f"good int, x {ddl}"))
+        features_from_schema(T.StructType.fromDDL(f"good int, x {ddl}"))
 
 
 def test_a_list_of_lists_needs_a_sequence_example():
     schema = T.StructType.fromDDL("x array<array<int>>")
     with pytest.raises(UserError, match="Column `x` .* set the option recordType to SequenceExample"):
-        features_of(schema)
-    assert features_of(schema, "SequenceExample")[0].shape == (None, None)
+        features_from_schema(schema)
+    assert features_from_schema(schema, "SequenceExample")[0].shape == (None, None)
     with pytest.raises(UserError, match="leave it out"):
-        features_of(T.StructType.fromDDL("x array<array<array<int>>>"), "SequenceExample")
+        features_from_schema(T.StructType.fromDDL("x array<array<array<int>>>"), "SequenceExample")
 
 
 def test_fields_of_structs_become_features_with_dotted_names_and_a_clash_is_refused():
-    features = features_of(T.StructType.fromDDL("a struct<b:int NOT NULL,c:struct<d:array<double>>>, e decimal(5,2) NOT NULL"))
+    ddl = "a struct<b:int NOT NULL,c:struct<d:array<double>>>, e decimal(5,2) NOT NULL"
+    features = features_from_schema(T.StructType.fromDDL(ddl))
     assert [(f.name, f.dtype, f.shape, f.nullable, f.exact) for f in features] == [
-        ("a.b", "int64", (), True, True), ("a.c.d", "float32", (None,), True, False), ("e", "float32", (), False, False)]
+        ("a.b", "int64", (), True, True),
+        ("a.c.d", "float32", (None,), True, False),
+        ("e", "float32", (), False, False),
+    ]
     with pytest.raises(UserError, match=r"Two columns become the feature `a\.b`"):
-        features_of(T.StructType.fromDDL("a struct<b:int>, `a.b` string"))
+        features_from_schema(T.StructType.fromDDL("a struct<b:int>, `a.b` string"))
 
 
 def test_a_byte_array_is_one_column():
-    assert features_of(T.StructType.fromDDL("x binary"), "ByteArray")[0].spark_type == "binary"
+    assert features_from_schema(T.StructType.fromDDL("x binary"), "ByteArray")[0].spark_type == "binary"
     with pytest.raises(UserError, match="one binary or string column"):
-        features_of(T.StructType.fromDDL("x binary, y int"), "ByteArray")
+        features_from_schema(T.StructType.fromDDL("x binary, y int"), "ByteArray")

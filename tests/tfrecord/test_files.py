@@ -13,25 +13,31 @@ from helpers import file_names
 
 from rgg_shared.core.messages import UserError
 from rgg_shared.tfrecord.files import (
-    CODECS,
-    WINDOW,
+    CODEC_SUFFIXES,
+    WINDOW_BITS,
     Sink,
-    blocks,
-    check_codec,
-    codec_of,
+    guess_codec,
     list_files,
     locate,
-    move,
-    remove,
+    move_file,
+    parse_codec,
+    read_blocks,
+    remove_paths,
 )
-from rgg_shared.tfrecord.records import Damaged
+from rgg_shared.tfrecord.records import DecompressionError
 
 # %% ../../notebooks/library/tfrecord/09_files.ipynb #5e057316
-@pytest.mark.parametrize("path, kind, inside", [
-    ("/tmp//x/", "local", "/tmp/x"), ("file:/tmp/a b", "local", "/tmp/a b"), ("file:///tmp/100%25", "local", "/tmp/100%25"),
-    ("/", "local", "/"), ("gs://bucket/a b/c", "gcs", "bucket/a b/c"),
+PATHS = [
+    ("/tmp//x/", "local", "/tmp/x"),
+    ("file:/tmp/a b", "local", "/tmp/a b"),
+    ("file:///tmp/100%25", "local", "/tmp/100%25"),
+    ("/", "local", "/"),
+    ("gs://bucket/a b/c", "gcs", "bucket/a b/c"),
     ("abfss://box@account.dfs.core.windows.net/x", "abfs", "box/x"),
-])
+]
+
+
+@pytest.mark.parametrize("path, kind, inside", PATHS)
 def test_a_path_finds_its_file_system_and_is_taken_literally(path, kind, inside):
     fs, found = locate(path)
     assert (fs.type_name, found) == (kind, inside)
@@ -43,7 +49,7 @@ def test_a_relative_path_is_the_projects(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["nosuch://bucket/x", "hdfs://nowhere.invalid:1/x"])
-def test_a_file_system_that_cannot_be_reached_is_told_in_a_sentence(path):
+def test_a_file_system_that_cannot_be_reached_is_named_in_the_message(path):
     with pytest.raises(UserError, match=f"{path} is on a file system that cannot be reached from here"):
         locate(path)
 
@@ -57,7 +63,7 @@ def test_a_path_below_dbfs_is_its_mount(monkeypatch):
     assert locate("dbfs:/x/y")[1] == "/dbfs/x/y"
 
 
-def test_a_bucket_that_is_not_there_is_refused_on_writing(bucket):
+def test_a_bucket_that_does_not_exist_is_refused_on_writing(bucket):
     fs, path = locate("s3://nobucket/x")
     with pytest.raises(OSError, match="nobucket"):
         fs.create_dir(path, recursive=True)
@@ -65,25 +71,31 @@ def test_a_bucket_that_is_not_there_is_refused_on_writing(bucket):
 # %% ../../notebooks/library/tfrecord/09_files.ipynb #f1f265bb
 class CannotMove:
     "A local file system that cannot rename, as Azure's flat one."
-    def __init__(self): self.fs = pyarrow.fs.LocalFileSystem()
-    def __getattr__(self, name): return getattr(self.fs, name)
-    def move(self, source, target): raise NotImplementedError
+
+    def __init__(self):
+        self.fs = pyarrow.fs.LocalFileSystem()
+
+    def __getattr__(self, name):
+        return getattr(self.fs, name)
+
+    def move(self, source, target):
+        raise NotImplementedError
 
 
 def test_a_file_system_that_cannot_rename_copies(tmp_path):
     (tmp_path / "a").write_text("new")
     (tmp_path / "b").write_text("old")
-    move(CannotMove(), str(tmp_path / "a"), str(tmp_path / "b"))
+    move_file(CannotMove(), str(tmp_path / "a"), str(tmp_path / "b"))
     assert [p.name for p in tmp_path.iterdir()] == ["b"] and (tmp_path / "b").read_text() == "new"
 
 
-def test_remove_takes_files_folders_and_what_is_not_there(folder):
+def test_files_folders_and_paths_that_do_not_exist_can_be_removed(folder):
     fs, root = locate(folder)
     for name in ("x/a", "x/y/b", "c", "d"):
         fs.create_dir(f"{root}/{name}".rsplit("/", 1)[0], recursive=True)
         with Sink(fs, f"{root}/{name}", "") as sink:
             sink.write(b"1")
-    remove(fs, f"{root}/x", f"{root}/c", f"{root}/nothing")
+    remove_paths(fs, f"{root}/x", f"{root}/c", f"{root}/nothing")
     assert file_names(folder) == {"d"}
     assert list_files(fs, f"{root}/nothing") == []
 
@@ -91,56 +103,60 @@ def test_remove_takes_files_folders_and_what_is_not_there(folder):
 BUFFER = b"".join(b"%d %d\n" % (i, i * i % 9973) for i in range(20000))
 PACKED = {"gzip": gzip.compress(BUFFER), "zlib": zlib.compress(BUFFER)}
 
-
+# %% ../../notebooks/library/tfrecord/09_files.ipynb #dea95f61
 @pytest.fixture(params=[True, False], ids=["isal", "zlib"])
 def module(request, monkeypatch):
     "Both decompressors."
     if not request.param:
-        monkeypatch.setattr("rgg_shared.tfrecord.files.deflate", lambda: zlib)
+        monkeypatch.setattr("rgg_shared.tfrecord.files.get_zlib_module", lambda: zlib)
 
 
 def until_damage(path, codec, size=1 << 16):
-    "What `blocks` gives, and the exception that ends it."
+    "The content that `read_blocks` gives, and the exception that ends it."
     found = []
     try:
-        for block in blocks(*locate(str(path)), codec, size=size):
+        for block in read_blocks(*locate(str(path)), codec, size=size):
             assert 0 < len(block) <= size
             found.append(block)
-    except Damaged as e:
+    except DecompressionError as e:
         assert e.offset == len(b"".join(found))
         return b"".join(found), e
     return b"".join(found), None
 
-
+# %% ../../notebooks/library/tfrecord/09_files.ipynb #e7023a60
 def test_words_and_suffixes_of_codecs():
-    words = ["None", None, "", "uncompressed", "GZIP", "zlib", "deflate", "org.apache.hadoop.io.compress.GzipCodec"]
-    assert [check_codec(w) for w in words] == ["", "", "", "", "gzip", "zlib", "zlib", "gzip"]
+    none, hadoop = ["None", None, "", "uncompressed"], "org.apache.hadoop.io.compress.GzipCodec"
+    assert [parse_codec(word) for word in none] == [""] * 4
+    assert [parse_codec(word) for word in ("GZIP", hadoop)] == ["gzip"] * 2
+    assert [parse_codec(word) for word in ("zlib", "deflate")] == ["zlib"] * 2
     with pytest.raises(UserError, match="codec is `snappy`, but has to be none, gzip or zlib"):
-        check_codec("snappy")
-    found = [codec_of(n) for n in ("a.tfrecord", "a.gz", "a.GZIP", "a.zz", "a.zlib", "a.deflate", "part-0", "gz")]
-    assert found == ["", "gzip", "gzip", "zlib", "zlib", "zlib", "", ""]
-    assert all(codec_of("x" + suffix) == codec for codec, suffix in CODECS.items())
+        parse_codec("snappy")
+    assert [guess_codec(name) for name in ("a.tfrecord", "part-0", "gz")] == [""] * 3
+    assert [guess_codec(name) for name in ("a.gz", "a.GZIP")] == ["gzip"] * 2
+    assert [guess_codec(name) for name in ("a.zz", "a.zlib", "a.deflate")] == ["zlib"] * 3
+    assert all(guess_codec("x" + suffix) == codec for codec, suffix in CODEC_SUFFIXES.items())
 
 
 @pytest.mark.parametrize("codec", ["", "gzip", "zlib"])
-def test_python_and_tensorflow_read_what_a_sink_writes(folder, codec, module):
+def test_what_a_sink_writes_is_read_by_python_and_in_blocks(folder, codec, module):
     fs, root = locate(folder)
     fs.create_dir(root, recursive=True)
-    path = f"{root}/x{CODECS[codec]}"
+    path = f"{root}/x{CODEC_SUFFIXES[codec]}"
     sink = Sink(fs, path, codec)
     for i in range(0, len(BUFFER), 70000):
         sink.write(memoryview(BUFFER)[i:i + 70000])
     size = sink.close()
     content = fs.open_input_file(path).read()
     assert len(content) == size == fs.get_file_info(path).size
-    assert {"": bytes, "gzip": gzip.decompress, "zlib": zlib.decompress}[codec](content) == BUFFER
-    assert b"".join(blocks(fs, path, codec)) == BUFFER
-    assert until_damage(f"{folder}/x{CODECS[codec]}", codec, 1000)[0] == BUFFER
+    decompress = {"": bytes, "gzip": gzip.decompress, "zlib": zlib.decompress}[codec]
+    assert decompress(content) == BUFFER
+    assert b"".join(read_blocks(fs, path, codec)) == BUFFER
+    assert until_damage(f"{folder}/x{CODEC_SUFFIXES[codec]}", codec, 1000)[0] == BUFFER
     if codec == "":
-        assert b"".join(blocks(fs, path, "", 10, 20, size=3)) == BUFFER[10:20]
-        assert b"".join(blocks(fs, path, "", len(BUFFER) - 5)) == BUFFER[-5:]
+        assert b"".join(read_blocks(fs, path, "", 10, 20, size=3)) == BUFFER[10:20]
+        assert b"".join(read_blocks(fs, path, "", len(BUFFER) - 5)) == BUFFER[-5:]
 
-
+# %% ../../notebooks/library/tfrecord/09_files.ipynb #97388477
 def test_a_sink_that_fails_leaves_no_file(folder):
     fs, root = locate(folder)
     fs.create_dir(root, recursive=True)
@@ -153,7 +169,8 @@ def test_a_sink_that_fails_leaves_no_file(folder):
 @pytest.mark.parametrize("codec", ["gzip", "zlib"])
 def test_files_of_several_members_padding_and_nothing(tmp_path, codec, module):
     packed = PACKED[codec]
-    for content, expected in [(packed * 3, BUFFER * 3), (packed + bytes(70000) + packed, BUFFER * 2), (b"", b"")]:
+    padded = packed + bytes(70000) + packed
+    for content, expected in [(packed * 3, BUFFER * 3), (padded, BUFFER * 2), (b"", b"")]:
         (tmp_path / "x").write_bytes(content)
         for size in (1 << 10, 1 << 22):
             assert until_damage(tmp_path / "x", codec, size) == (expected, None)
@@ -168,13 +185,13 @@ def test_a_file_cut_short_gives_all_that_is_there(tmp_path, codec, length, modul
     packed = PACKED[codec][:length]
     (tmp_path / "x").write_bytes(PACKED[codec] + packed)
     found, error = until_damage(tmp_path / "x", codec)
-    assert found == BUFFER + zlib.decompressobj(wbits=WINDOW[codec]).decompress(packed)
+    assert found == BUFFER + zlib.decompressobj(wbits=WINDOW_BITS[codec]).decompress(packed)
     assert "x is damaged after" in str(error) and "ends before" in str(error)
 
-
+# %% ../../notebooks/library/tfrecord/09_files.ipynb #a94f63f3
 def before_damage(packed, codec):
-    "What comes out of zlib when it gets one byte after the other."
-    decoder, out = zlib.decompressobj(wbits=WINDOW[codec]), bytearray()
+    "The bytes that zlib gives when it gets one byte after the other."
+    decoder, out = zlib.decompressobj(wbits=WINDOW_BITS[codec]), bytearray()
     try:
         for byte in packed:
             out += decoder.decompress(bytes([byte]))
@@ -200,7 +217,9 @@ def test_a_damaged_file_gives_all_before_the_damage(tmp_path, codec, module):
 
 
 @pytest.mark.parametrize("codec", ["gzip", "zlib"])
-@pytest.mark.parametrize("content", [b"a" * 300, BUFFER[:100], random.Random(1).randbytes(40)], ids=["match", "text", "stored"])
+@pytest.mark.parametrize(
+    "content", [b"a" * 300, BUFFER[:100], random.Random(1).randbytes(40)], ids=["match", "text", "stored"]
+)
 def test_any_byte_may_be_damaged(tmp_path, codec, content, module):
     packed = {"gzip": gzip.compress, "zlib": zlib.compress}[codec](content)
     for at, bit in itertools.product(range(len(packed)), range(0, 8, 3)):
@@ -209,4 +228,4 @@ def test_any_byte_may_be_damaged(tmp_path, codec, content, module):
         (tmp_path / "x").write_bytes(broken)
         found, error = until_damage(tmp_path / "x", codec)
         assert found.startswith(before_damage(broken, codec)), (at, bit)
-        assert error or found == content, (at, bit)  # nobody minds the time stamp of a gzip file
+        assert error or found == content, (at, bit)  # a gzip file's time stamp, for one, is not checked

@@ -5,10 +5,16 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from rgg_shared.tfrecord.kernels import _crc, _crc_by_table, put_varint, take_length, take_varint
+from rgg_shared.tfrecord.kernels import (
+    _compute_crc,
+    _compute_crc_by_table,
+    prepend_varint,
+    read_field_bounds,
+    read_varint,
+)
 
 # %% ../../notebooks/library/tfrecord/02_kernels.ipynb #0188150d
-@pytest.mark.parametrize("crc32c", [_crc, _crc_by_table])
+@pytest.mark.parametrize("crc32c", [_compute_crc, _compute_crc_by_table])
 def test_checksums_are_those_of_a_library(crc32c):
     random = np.random.default_rng(1)
     data = random.integers(0, 256, 300, np.uint8)
@@ -26,15 +32,15 @@ VARINTS = {0: "00", 1: "01", 127: "7f", 128: "80 01", 150: "96 01", 16383: "ff 7
 @pytest.mark.parametrize("value", VARINTS)
 def test_varints_are_those_of_the_protobuf_guide(value):
     out = np.full(20, 7, np.uint8)
-    start = put_varint(out.ctypes.data, 16, np.uint64(value))
+    start = prepend_varint(out.ctypes.data, 16, np.uint64(value))
     assert out[start:16].tobytes().hex(" ") == VARINTS[value].strip()
     assert out[16:].tolist() == [7] * 4
-    assert take_varint(out.ctypes.data, start, 16) == (value, 16)
-    assert take_varint(out.ctypes.data, start, 15)[1] == -1
+    assert read_varint(out.ctypes.data, start, 16) == (value, 16)
+    assert read_varint(out.ctypes.data, start, 15)[1] == -1
 
 
 def test_a_varint_of_more_than_ten_bytes_and_a_length_beyond_the_end_are_refused():
     endless, three = np.full(12, 0x80, np.uint8), np.array([3, 1, 2, 9], np.uint8)
-    assert take_varint(endless.ctypes.data, 0, 12)[1] == -1
-    assert take_length(three.ctypes.data, 0, 3) == (-1, -1)
-    assert take_length(three.ctypes.data, 0, 4) == (1, 4)
+    assert read_varint(endless.ctypes.data, 0, 12)[1] == -1
+    assert read_field_bounds(three.ctypes.data, 0, 3) == (-1, -1)
+    assert read_field_bounds(three.ctypes.data, 0, 4) == (1, 4)

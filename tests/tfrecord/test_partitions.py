@@ -10,76 +10,92 @@ from pyspark.sql import types as T
 
 from rgg_shared.core.messages import UserError
 from rgg_shared.tfrecord.partitions import (
-    cast_partition,
+    build_partition_path,
+    cast_partition_value,
     infer_partition_types,
-    partition_path,
-    partition_values,
+    parse_partition_path,
 )
 
 # %% ../../notebooks/library/tfrecord/10_partitions.ipynb #6fc2b397
-ODD = ["plain", "a/b", "a=b", "100%", "%41", "ü 🛒", " ", "~!@$&()+,;-.", "a:b?c*d", "'\"", "[x]{y}^", "back\\slash",
-       "".join(map(chr, range(1, 128))), "<>|`", "", None, "__HIVE_DEFAULT_PARTITION__x", "."]
+ODD = ["plain", "a/b", "a=b", "100%", "%41", "ü 🛒", " ", "~!@$&()+,;-.", "a:b?c*d", "'\"", "[x]{y}^",
+       "back\\slash", "".join(map(chr, range(1, 128))), "<>|`", "", None, "__HIVE_DEFAULT_PARTITION__x", "."]
 
 
 def test_partition_directories_are_those_that_spark_makes(spark, tmp_path):
     rows = [(i, text) for i, text in enumerate(ODD)]
-    spark.createDataFrame(rows, "i int, `odd=name/%` string").coalesce(1).write.partitionBy("odd=name/%").parquet(str(tmp_path / "x"))
+    table = spark.createDataFrame(rows, "i int, `odd=name/%` string").coalesce(1)
+    table.write.partitionBy("odd=name/%").parquet(str(tmp_path / "x"))
     theirs = {path.name for path in (tmp_path / "x").iterdir() if path.is_dir()}
-    assert {partition_path(["odd=name/%"], [text]) for text in ODD} == theirs
+    assert {build_partition_path(["odd=name/%"], [text]) for text in ODD} == theirs
     for text in ODD:
-        back = partition_values(partition_path(["odd=name/%"], [text]) + "/a=1.tfrecord")
+        back = parse_partition_path(build_partition_path(["odd=name/%"], [text]) + "/a=1.tfrecord")
         assert back == {"odd=name/%": text or None}
 
 
 def test_partition_directories_of_every_type_are_those_that_spark_makes(spark, tmp_path):
     types = "b boolean, t tinyint, l bigint, d date, m decimal(12,8), s string"
+    small = Decimal("-1.5").quantize(Decimal("1e-8"))
     rows = [(True, -1, -2**63, dt.date(2024, 2, 29), Decimal("0.00000001"), "x"),
-            (False, 127, 0, dt.date(1, 1, 1), Decimal("-1.5").quantize(Decimal("1e-8")), "y"), (None,) * 6]
+            (False, 127, 0, dt.date(1, 1, 1), small, "y"), (None,) * 6]
     frame = spark.createDataFrame(rows, types)
     frame.selectExpr("1 AS x", "*").write.partitionBy(*frame.columns).parquet(str(tmp_path / "x"))
     theirs = {str(path.parent.relative_to(tmp_path / "x")) for path in tmp_path.rglob("part-*")}
-    ours = [partition_path(frame.columns, row) for row in rows]
+    ours = [build_partition_path(frame.columns, row) for row in rows]
     assert {*ours} == theirs
     for path, row in zip(ours, rows):
-        values = partition_values(path + "/x")
-        assert tuple(cast_partition(values[f.name], f.dataType) for f in frame.schema) == row
+        values = parse_partition_path(path + "/x")
+        assert tuple(cast_partition_value(values[f.name], f.dataType) for f in frame.schema) == row
 
-
-CASES = [["1"], ["+5", "-5"], ["007"], ["3000000000"], ["1", "3000000000"], ["1.5"], ["1", "1.5"], ["3000000000", "1.5"],
-         ["NaN", "Infinity", "-Infinity", "1e-3", ".5"], ["2024-01-01"], ["2024-1-1"], ["2024-02-30"], ["2024-05"], ["2024-01-01", "5"],
-         ["2024-01-01", None], ["1", "a"], ["1", None], ["true"], ["1_000"], ["inf"], ["-"], ["0x10"], ["a", "", None]]
+# %% ../../notebooks/library/tfrecord/10_partitions.ipynb #6fde69b4
+CASES = [
+    ["1"], ["+5", "-5"], ["007"], ["3000000000"], ["1", "3000000000"],
+    ["1.5"], ["1", "1.5"], ["3000000000", "1.5"], ["NaN", "Infinity", "-Infinity", "1e-3", ".5"],
+    ["2024-01-01"], ["2024-1-1"], ["2024-02-30"], ["2024-05"], ["2024-01-01", "5"], ["2024-01-01", None],
+    ["1", "a"], ["1", None], ["true"], ["1_000"], ["inf"], ["-"], ["0x10"], ["a", "", None],
+]
 
 
 def test_inferred_partition_types_are_those_of_spark(spark, tmp_path):
     spark.range(1).coalesce(1).write.parquet(str(tmp_path / "one"))
     part, found, height = next((tmp_path / "one").glob("part-*")), [], max(map(len, CASES))
     for row in range(height):  # one column a case
-        path = partition_path([f"c{i}" for i in range(len(CASES))], [c[min(row, len(c) - 1)] for c in CASES])
-        found.append(partition_values(f"{path}/x"))
+        values = [case[min(row, len(case) - 1)] for case in CASES]
+        path = build_partition_path([f"c{i}" for i in range(len(CASES))], values)
+        found.append(parse_partition_path(f"{path}/x"))
         (tmp_path / "x" / path).mkdir(parents=True)
         shutil.copy(part, tmp_path / "x" / path / "a.parquet")
     theirs = spark.read.parquet(str(tmp_path / "x")).drop("id").schema
-    assert dict(zip(map(tuple, CASES), [f.dataType.simpleString() for f in infer_partition_types(found)])) == \
-        dict(zip(map(tuple, CASES), [f.dataType.simpleString() for f in theirs]))
+    cases = [tuple(case) for case in CASES]
+    our_types = dict(zip(cases, [f.dataType.simpleString() for f in infer_partition_types(found)]))
+    assert our_types == dict(zip(cases, [f.dataType.simpleString() for f in theirs]))
 
-
+# %% ../../notebooks/library/tfrecord/10_partitions.ipynb #c59ee56b
 def test_values_that_would_lose_something_stay_text():
-    found = infer_partition_types([{"n": "1", "big": "12345678901234567890", "at": "2024-01-01 10:00:00", "none": None}])
-    assert found.simpleString() == "struct<n:int,big:string,at:string,none:string>"
+    values = {"n": "1", "big": "12345678901234567890", "at": "2024-01-01 10:00:00", "none": None}
+    assert infer_partition_types([values]).simpleString() == "struct<n:int,big:string,at:string,none:string>"
     assert infer_partition_types([]) == T.StructType()
+
+
+def test_folders_that_are_partitioned_differently_are_refused():
     with pytest.raises(UserError, match=r"partitioned by \(day\), others by \(\)"):
         infer_partition_types([{"day": "1"}, {}])
 
 
-@pytest.mark.parametrize("text, kind", [("300", T.ByteType()), ("x", T.IntegerType()), ("2024", T.DateType()),
-                                        ("yes", T.BooleanType()), ("x", T.DecimalType(3, 1)), ("1", T.BinaryType())])
+WRONG_VALUES = [
+    ("300", T.ByteType()), ("x", T.IntegerType()), ("2024", T.DateType()),
+    ("yes", T.BooleanType()), ("x", T.DecimalType(3, 1)), ("1", T.BinaryType()),
+]
+
+
+@pytest.mark.parametrize("text, kind", WRONG_VALUES)
 def test_a_partition_value_that_is_not_of_the_type_is_refused(text, kind):
-    assert cast_partition(None, kind) is None
-    with pytest.raises(UserError, match=f"value `{text}`, which is no {kind.simpleString().split('(')[0]}"):
-        cast_partition(text, kind)
+    assert cast_partition_value(None, kind) is None
+    name = kind.simpleString().split("(")[0]
+    with pytest.raises(UserError, match=f"value `{text}`, which is not of the type {name}"):
+        cast_partition_value(text, kind)
 
 
 def test_a_float_or_a_time_cannot_name_a_directory():
     for value in (0.5, dt.datetime(2024, 1, 1), b"x"):
         with pytest.raises(UserError, match="Partition column `p` holds a"):
-            partition_path(["p"], [value])
+            build_partition_path(["p"], [value])

@@ -5,17 +5,18 @@ import pytest
 from helpers import byte_strings_of, masked_crc
 
 from rgg_shared.tfrecord.codec import encode_bytes
-from rgg_shared.tfrecord.records import Chunk, Damage, Damaged, chunks
+from rgg_shared.tfrecord.records import Chunk, Damage, DecompressionError, read_chunks
 
 # %% ../../notebooks/library/tfrecord/06_records.ipynb #0c374db5
 def file_of(*payloads):
+    "The bytes of a file with these records."
     return bytes(encode_bytes(byte_strings_of(payloads)).buffer)
 
 
 def read(content, block=1 << 20, **options):
     "Payloads and damages of a file's content, which comes in blocks of a size."
     found, damage = [], []
-    for part in chunks((content[k : k + block] for k in range(0, len(content), block)), **options):
+    for part in read_chunks((content[k : k + block] for k in range(0, len(content), block)), **options):
         if isinstance(part, Damage):
             damage.append(part)
         else:
@@ -33,10 +34,10 @@ def test_our_frames_are_those_that_tensorflow_writes(tmp_path):
     for block in (1, 7, 1 << 20):
         assert read(file_of(*payloads), block, limit=2) == (payloads, [])
 
-
+# %% ../../notebooks/library/tfrecord/06_records.ipynb #0d10d96a
 @pytest.mark.parametrize("block", [5, 1 << 20])
 @pytest.mark.parametrize("position, what", [(0, "length"), (9, "length"), (14, "checksum"), (-2, "checksum")])
-def test_a_flipped_bit_costs_one_record_and_its_place_is_told(position, what, block):
+def test_a_flipped_bit_costs_one_record_and_its_place_is_reported(position, what, block):
     one, content = len(file_of(b"one")), bytearray(file_of(b"one", b"two", b"three", b"four"))
     content[one + position if position >= 0 else 2 * one + position] ^= 1
     for total in (len(content), float("inf")):
@@ -46,39 +47,41 @@ def test_a_flipped_bit_costs_one_record_and_its_place_is_told(position, what, bl
 
 
 @pytest.mark.parametrize("length", [3, 12, 14, 19])
-def test_a_cut_record_is_found_and_told(length):
+def test_a_cut_record_is_found_and_reported(length):
     content = file_of(b"good") + file_of(b"good")[:length]
     found, (damage,) = read(content)
     assert (found, damage.what, damage.number, damage.offset) == ([b"good"], "is cut short", 2, 20)
 
 
 def test_bytes_lost_within_a_record_do_not_cost_the_next_one():
-    content = file_of(b"one", b"x" * 100) [:-40] + file_of(b"three", b"four")
+    content = file_of(b"one", b"x" * 100)[:-40] + file_of(b"three", b"four")
     found, damage = read(content)
     assert found == [b"one", b"three", b"four"]
     assert [d.what for d in damage] == ["has a wrong checksum"]
     assert read(content, 10)[0] == found
 
-
+# %% ../../notebooks/library/tfrecord/06_records.ipynb #7ca06f4d
 def test_a_length_beyond_the_file_is_refused_without_waiting_for_more():
     huge = bytearray(file_of(b"x"))
     huge[:8] = (2**41).to_bytes(8, "little")
     huge[8:12] = masked_crc(bytes(huge[:8])).to_bytes(4, "little")
     taken = []
-    blocks = (taken.append(k) or bytes(huge) if k == 0 else taken.append(k) or bytes(1000) for k in range(1000))
-    first = next(chunks(blocks, total=17 + 999_000))
+
+    def blocks():
+        for k in range(1000):
+            taken.append(k)
+            yield bytes(huge) if k == 0 else bytes(1000)
+
+    first = next(read_chunks(blocks(), total=17 + 999_000))
     assert (first.what, taken) == ("is cut short", [0])
 
 
-def test_a_broken_compression_is_told_after_what_could_be_read():
+def test_broken_compression_is_reported_after_what_could_be_read():
     def blocks():
         yield file_of(b"one", b"two")
-        raise Damaged("the gzip stream is damaged")
-    found, (damage,) = read_parts(blocks())
-    assert (found, damage.what, damage.number) == (2, "the gzip stream is damaged", 3)
+        raise DecompressionError("the gzip stream is damaged")
 
-
-def read_parts(blocks):
-    parts = list(chunks(blocks))
-    return (sum(len(p.starts) for p in parts if isinstance(p, Chunk)),
-            [p for p in parts if isinstance(p, Damage)])
+    *read_before, damage = read_chunks(blocks())
+    assert all(isinstance(part, Chunk) for part in read_before)
+    assert sum(len(chunk.starts) for chunk in read_before) == 2
+    assert (damage.what, damage.number) == ("the gzip stream is damaged", 3)

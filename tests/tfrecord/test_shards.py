@@ -10,7 +10,7 @@ from helpers import contract_of, file_names, put_files
 
 from rgg_shared.core.messages import UserError
 from rgg_shared.tfrecord.contract import find_files
-from rgg_shared.tfrecord.files import CODECS, blocks, locate
+from rgg_shared.tfrecord.files import CODEC_SUFFIXES, locate, read_blocks
 from rgg_shared.tfrecord.shards import ShardWriter, index_path, load_index, plan_splits
 
 # %% ../../notebooks/library/tfrecord/12_shards.ipynb #3a1635d0
@@ -29,12 +29,12 @@ def test_shards_roll_over_at_their_limits(folder, codec):
     lengths = [300_000, 300_000, 300_000, 900_000, 30_000]  # large, because compressors hold back some bytes
     written = write(folder, lengths, codec, max_bytes=750_000)
     assert [s.rows for s in written] == [4, 2, 2, 2]
-    assert [s.name for s in written] == [f"p=1/part-00000-x-c00{i}{CODECS[codec]}" for i in range(4)]
+    assert [s.name for s in written] == [f"p=1/part-00000-x-c00{i}{CODEC_SUFFIXES[codec]}" for i in range(4)]
     fs, root = locate(folder)
     assert [fs.get_file_info(f"{root}/{s.name}").size for s in written] == [s.bytes for s in written]
     assert [s.digest for s in written] == ["0000000000000001", *(f"{2**63 + i:016x}" for i in (2, 3, 4))]
     first_two = b"".join(random.Random(i).randbytes(300_000) for i in (0, 1))
-    assert b"".join(blocks(fs, f"{root}/{written[0].name}", codec)) == first_two
+    assert b"".join(read_blocks(fs, f"{root}/{written[0].name}", codec)) == first_two
     assert file_names(folder) == {s.name for s in written}
     assert [s.rows for s in write(folder + "2", [9] * 5, max_rows=5)] == [4, 4, 2]
     assert write(folder + "3", []) == [] and file_names(folder + "3") == set()
@@ -61,7 +61,8 @@ def test_an_index_marks_where_records_begin(folder):
 
 @pytest.mark.parametrize("content", [
     b"garbage", b"\xff", b"[]", b"{}", b'{"bytes": 10, "offsets": [0, 5], "rows": [0]}',
-    b'{"bytes": 10, "offsets": [0, 10], "rows": [0, 1]}', b'{"bytes": 10, "offsets": [0, 5, 4], "rows": [0, 1, 2]}',
+    b'{"bytes": 10, "offsets": [0, 10], "rows": [0, 1]}',
+    b'{"bytes": 10, "offsets": [0, 5, 4], "rows": [0, 1, 2]}',
     b'{"bytes": 10, "offsets": [1, 5], "rows": [0, 1]}', b'{"bytes": 11, "offsets": [0, 5], "rows": [0, 1]}',
     b'{"bytes": 10, "offsets": [], "rows": []}', b'{"bytes": 10, "offsets": ["0", 5], "rows": [0, 1]}'])
 def test_an_index_that_does_not_fit_is_refused_by_name(tmp_path, content):
@@ -93,7 +94,8 @@ def test_a_task_that_outlives_an_abort_finds_nothing_to_write_to(tmp_path, stem)
 
 def test_a_task_that_outlives_an_abort_does_not_bring_partition_directories_back_on_s3(bucket):
     writer = ShardWriter(*locate(f"{bucket}/gone"), "p=1/x")
-    with pytest.raises(UserError, match="bucket/gone, which the driver made, is not visible to this executor"):
+    sentence = "bucket/gone, which the driver made, is not visible to this executor"
+    with pytest.raises(UserError, match=sentence):
         writer.write(b"1", 1, 0)
     assert file_names(f"{bucket}/gone") == set()
 
