@@ -1,11 +1,12 @@
-"""Retrieval alone beside retrieval and ranker, on the simulated shop and, where their folder is given, on public click logs.
+"""Compare retrieval alone with retrieval and ranker, on the simulated shop and, if given, public click logs.
 
     python benchmarks/ranking.py [PATH_OF_THE_DATA] [--data e-shop] [--seeds 3]
 
-Both are measured on the test days by their saved graphs, among the vocabulary and among the items on sale, and the retrieval
-that the ranker sorts for is the one it is compared with. All sessions before the test are for training (`valid_days=0`): neither
-has seen a day that the other has not.
+Both are measured on the test days by their saved graphs, among the vocabulary and among the items on sale,
+and the retrieval that the ranker sorts for is the one it is compared with. All sessions before the test are
+for training (`valid_days=0`): neither has seen a day that the other has not.
 """
+
 import argparse
 import os
 import tempfile
@@ -29,7 +30,13 @@ DATA = {  # files; what the job is given; settings of the session GRU
         ("eshop_clothing_2008.csv",),
         dict(test_days="14", source_sql="notebooks/sources/eshop_2008.sql"),
         dict(
-            width=192, shortcut=True, cosine=False, item_dropout=0.3, id_dropout=0.0, epochs=12, learning_rate=0.008
+            width=192,
+            shortcut=True,
+            cosine=False,
+            item_dropout=0.3,
+            id_dropout=0.0,
+            epochs=12,
+            learning_rate=0.008,
         ),
     ),
 }
@@ -67,7 +74,9 @@ def measure(examples: str, folder: str, seed: int, gru: dict) -> tuple[dict, dic
 
 if __name__ == "__main__":
     asked = argparse.ArgumentParser()
-    asked.add_argument("folder", nargs="?", help="where the logs are; without it only the simulated shop is measured")
+    asked.add_argument(
+        "folder", nargs="?", help="where the logs are; without it only the simulated shop is measured"
+    )
     asked.add_argument("--seeds", type=int, default=3)
     asked.add_argument("--data", choices=list(DATA), help="only this one")
     asked = asked.parse_args()
@@ -75,14 +84,24 @@ if __name__ == "__main__":
     rows, folder = [], os.path.abspath(asked.folder or "")
     for name in [asked.data] if asked.data else [n for n in DATA if n == "shop" or asked.folder]:
         files, given, gru = DATA[name]
-        examples = prepare(name, given | ({"source": ",".join(f"{folder}/{file}" for file in files)} if files else {}))
+        examples = prepare(
+            name, given | ({"source": ",".join(f"{folder}/{file}" for file in files)} if files else {})
+        )
         for seed in range(1, asked.seeds + 1):
             alone, both, parts = measure(examples, f"{examples}-{seed}", seed, gru)
             ratio, seen = (both[name] / alone[name] for name in ("ndcg_10", "on_sale_ndcg_10"))
-            aucs = ", ".join(f"{task[4:]} {value:.3f}" for task, value in parts.items() if task.startswith("auc_"))
-            for method, m, more in ("retrieval", alone, "| | |"), ("both stages", both, f"| {ratio:.3f} | {seen:.3f} | {aucs}"):
+            aucs = ", ".join(
+                f"{task[4:]} {value:.3f}" for task, value in parts.items() if task.startswith("auc_")
+            )
+            for method, m, more in (
+                ("retrieval", alone, "| | |"),
+                ("both stages", both, f"| {ratio:.3f} | {seen:.3f} | {aucs}"),
+            ):
                 numbers = " | ".join(f"{m[n]:.4f}" for n in NAMES)
                 rows.append(f"| {name} | {seed} | {method} | {numbers} {more} |")
                 print(rows[-1], flush=True)
-    print("\n| data | seed | | NDCG@10 | MRR@20 | Recall@5 | Recall@20 | on sale: NDCG@10 | Recall@20 | ratio of NDCG@10 | on sale | AUC within lists |")
+    print(
+        "\n| data | seed | | NDCG@10 | MRR@20 | Recall@5 | Recall@20 | on sale: NDCG@10 | Recall@20 | ratio "
+        "of NDCG@10 | on sale | AUC within lists |"
+    )
     print("|" + "---|" * 12, *rows, sep="\n")

@@ -3,10 +3,11 @@
     python docs/build.py             execute the notebooks, then build
     python docs/build.py --fast      build without executing anything
 
-Stage notebooks are the executed copies of the demo's runs; the jobs that have not run yet on its lake are run first. The
-library's chapters are executed one by one, without their tests. Pages keep the places of their sources, so that links
-between notebooks and pages work in the repository and on the site alike.
+Stage notebooks are the executed copies of the demo's runs; the jobs that have not run yet on its lake are run
+first. The library's chapters are executed one by one, without their tests. Pages keep the places of their
+sources, so that links between notebooks and pages work in the repository and on the site alike.
 """
+
 import argparse
 import inspect
 import os
@@ -20,6 +21,7 @@ from pathlib import Path
 import nbformat
 from fastcore.docments import docments
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,7 +34,9 @@ site_name: rgg
 docs_dir: {source}
 site_dir: {site}
 use_directory_urls: false
-theme: {{name: material, features: [navigation.tabs, navigation.indexes, content.code.copy, search.highlight]}}
+theme:
+  name: material
+  features: [navigation.tabs, navigation.indexes, content.code.copy, search.highlight]
 plugins: [search]
 markdown_extensions:
   - tables
@@ -64,7 +68,9 @@ def write(path: str, text: str):
 
 def page_of(notebook, name: str) -> str:
     "Return a notebook as Markdown, its pictures written beside the page."
-    body, resources = MarkdownExporter().from_notebook_node(notebook, {"output_files_dir": f"{Path(name).stem}_files"})
+    body, resources = MarkdownExporter().from_notebook_node(
+        notebook, {"output_files_dir": f"{Path(name).stem}_files"}
+    )
     folder = (SOURCE / name).parent
     for file, data in resources["outputs"].items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
@@ -87,9 +93,16 @@ def chapter(path: Path):
 
 
 def execute(path: Path):
-    "Return a library notebook with the outputs of its examples. Raises `nbclient`'s error naming the cell that fails."
+    """Return a library notebook with the outputs of its examples. Ends the program, naming the notebook, if
+    one fails."""
     notebook = chapter(path)
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
+    client = NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}
+    )
+    try:
+        client.execute()
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        sys.exit(f"{path.relative_to(ROOT)} cannot be executed: {error}")
     return notebook
 
 
@@ -121,7 +134,9 @@ def executed_copy(name: str) -> Path | None:
 def title_of_copy(path: Path) -> str:
     "Return the name of the notebook of which a file is an executed copy, by its first cell."
     first = nbformat.read(path, as_version=4).cells[0].source
-    names = {title(nbformat.read(p, as_version=4).cells[0].source): p.stem for p in ROOT.glob("notebooks/*.ipynb")}
+    names = {
+        title(nbformat.read(p, as_version=4).cells[0].source): p.stem for p in ROOT.glob("notebooks/*.ipynb")
+    }
     return names.get(title(first), "")
 
 
@@ -138,18 +153,25 @@ def write_stages(run: bool):
 def describe(thing, name: str) -> str:
     "Return a function or class as Markdown: its signature, what it does, and its parameters."
     lines = [f"### {name}", "", inspect.getdoc(thing) or "", ""]
-    function = thing.__init__ if inspect.isclass(thing) and not hasattr(thing, "__dataclass_fields__") else thing
+    function = (
+        thing.__init__ if inspect.isclass(thing) and not hasattr(thing, "__dataclass_fields__") else thing
+    )
     try:
         comments = docments(function, full=True)
         signature = inspect.signature(function)
     except (TypeError, ValueError, OSError):
         return "\n".join(lines)
     rows = [
-        f"| `{p.name}` | {'' if p.default is p.empty else f'`{p.default!r}`'} | {comments[p.name]['docment'] or ''} |"
+        f"| `{p.name}` | {'' if p.default is p.empty else f'`{p.default!r}`'} | "
+        f"{comments[p.name]['docment'] or ''} |"
         for p in signature.parameters.values()
         if p.name != "self" and p.name in comments
     ]
-    return "\n".join([*lines, "| parameter | default | |", "|---|---|---|", *rows, ""]) if rows else "\n".join(lines)
+    return (
+        "\n".join([*lines, "| parameter | default | |", "|---|---|---|", *rows, ""])
+        if rows
+        else "\n".join(lines)
+    )
 
 
 def write_api():
@@ -175,7 +197,10 @@ def nav() -> str:
     manual = ["  - Manual:", "    - index.md", "    - CONTRIBUTING.md"]
     manual += [f"    - {p.relative_to(SOURCE)}" for p in sorted((SOURCE / "docs").glob("*.md"))]
     manual.append("    - benchmarks/results.md")
-    stages = ["  - Stages:", *(f"    - {p.relative_to(SOURCE)}" for p in sorted((SOURCE / "notebooks").glob("*.md")))]
+    stages = [
+        "  - Stages:",
+        *(f"    - {p.relative_to(SOURCE)}" for p in sorted((SOURCE / "notebooks").glob("*.md"))),
+    ]
     library = ["  - Library:"]
     for package in PACKAGES:
         library.append(f"    - {package}:")
@@ -188,9 +213,12 @@ def nav() -> str:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--fast", action="store_true", help="build without executing anything")
     run = not parser.parse_args().fast
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # examples make databases of their own
     shutil.rmtree(SOURCE, ignore_errors=True)
     write("index.md", (ROOT / "README.md").read_text("utf-8"))
     for page in ("CONTRIBUTING.md", "benchmarks/results.md", *map(str, sorted(ROOT.glob("docs/*.md")))):
@@ -206,7 +234,9 @@ def main():
     write_api()
     config = SOURCE.with_name("mkdocs.yml")
     config.write_text(CONFIG.format(source=SOURCE, site=SITE, nav=nav()), encoding="utf-8")
-    subprocess.run([sys.executable, "-m", "mkdocs", "build", "--quiet", "--clean", "-f", str(config)], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--clean", "-f", str(config)], check=True
+    )
     print(f"the manual is in {SITE}/index.html")
 
 

@@ -1,4 +1,5 @@
 """Fixtures that every test shares."""
+
 import json
 import os
 
@@ -7,13 +8,21 @@ import pytest
 
 from rgg_shared.core.spark import get_spark
 
-# The JVMs of tests live for seconds, too short for code to be compiled a second time; notebooks and executors inherit this.
-os.environ.setdefault("RGG_SPARK_CONF", json.dumps({f"spark.{where}.extraJavaOptions": "-XX:TieredStopAtLevel=1" for where in ("driver", "executor")}))
+# The JVMs of tests live for seconds, too short for code to be compiled a second time.
+# Notebooks and executors inherit this setting.
+os.environ.setdefault(
+    "RGG_SPARK_CONF",
+    json.dumps(
+        {f"spark.{where}.extraJavaOptions": "-XX:TieredStopAtLevel=1" for where in ("driver", "executor")}
+    ),
+)
 
 
 def notebook(path, *cells, parameters=""):
     "Write a small notebook: its parameters cell and further cells; a cell that begins with # is a heading."
-    nb = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}})
+    nb = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}
+    )
     nb.cells.append(nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
     for cell in cells:
         new = nbformat.v4.new_markdown_cell if cell.startswith("#") else nbformat.v4.new_code_cell
@@ -52,7 +61,9 @@ def cycles_gru(small_catalogue):
     tf.keras.utils.set_random_seed(3)
     item_index = tf.constant([[2, 3, 4, 2, 3, 4], [5, 6, 7, 5, 6, 7]] * 16)
     events = tf.constant([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 3]] * 16)
-    model = SessionGRU(small_catalogue, GRUSettings(width=16, negatives=32, item_dropout=0.0, state_dropout=0.0))
+    model = SessionGRU(
+        small_catalogue, GRUSettings(width=16, negatives=32, item_dropout=0.0, state_dropout=0.0)
+    )
     model.compile(optimizer=tf.keras.optimizers.Adam(0.02))
     model.fit(tf.data.Dataset.from_tensors((item_index, events)).repeat(80), verbose=0)
     return model
@@ -60,7 +71,8 @@ def cycles_gru(small_catalogue):
 
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory):
-    "The path of a small served model: 40 items, item-1 to item-40, lists of 20, answers that depend on every event."
+    """The path of a small served model: 40 items, item-1 to item-40, lists of 20, answers that depend on
+    every event."""
     import numpy as np
 
     from rgg_shared.data import Catalogue
@@ -72,10 +84,14 @@ def small_model(tmp_path_factory):
     features = np.concatenate([[[0], [0]], np.arange(n)[:, None] % 4 + 1]).astype(np.int32)
     catalogue = Catalogue(ids, counts, features, (5,), np.array([False, False] + [True] * n))
     gru = SessionGRU(catalogue, GRUSettings(width=8, negatives=16))
-    random = np.random.default_rng(5)  # initial weights are near zero; these tell every item and event type apart
+    random = np.random.default_rng(
+        5
+    )  # initial weights are near zero; these tell every item and event type apart
     for weight in gru.trainable_variables:
         weight.assign(random.normal(0, 0.6, weight.shape))
-    return export_model(serve_network(gru, catalogue, top_k=20), str(tmp_path_factory.mktemp("small") / "model"))
+    return export_model(
+        serve_network(gru, catalogue, top_k=20), str(tmp_path_factory.mktemp("small") / "model")
+    )
 
 
 @pytest.fixture(scope="session")
@@ -92,13 +108,20 @@ def client(tmp_path_factory):
 @pytest.fixture(scope="session")
 def bucket():
     "An S3 bucket in this process, which the environment points to."
-    boto3, server = pytest.importorskip("boto3"), pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
+    boto3, server = (
+        pytest.importorskip("boto3"),
+        pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0),
+    )
     server.start()
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith("AWS_")]:
             patch.delenv(name)
-        settings = {"ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret", "DEFAULT_REGION": "us-east-1",
-                    "ENDPOINT_URL": "http://{}:{}".format(*server.get_host_and_port())}
+        settings = {
+            "ACCESS_KEY_ID": "key",
+            "SECRET_ACCESS_KEY": "secret",
+            "DEFAULT_REGION": "us-east-1",
+            "ENDPOINT_URL": "http://{}:{}".format(*server.get_host_and_port()),
+        }
         for name, value in settings.items():
             patch.setenv(f"AWS_{name}", value)
         boto3.client("s3").create_bucket(Bucket="bucket")

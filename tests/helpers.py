@@ -1,4 +1,5 @@
 """What the tests of several modules share: small tables, contracts and jobs."""
+
 import google_crc32c
 import numpy as np
 import pandas as pd
@@ -72,7 +73,7 @@ def file_names(path):
     from rgg_shared.tfrecord.files import list_files, locate
 
     fs, root = locate(str(path))
-    return {f.path[len(root) + 1:] for f in list_files(fs, root, recursive=True) if f.is_file}
+    return {f.path[len(root) + 1 :] for f in list_files(fs, root, recursive=True) if f.is_file}
 
 
 def put_files(path, *relative, content=b"0123456789"):
@@ -101,7 +102,9 @@ TYPES = {
 def schema_of(columns):
     "A schema from names and `TYPES`; an exclamation mark stands for NOT NULL."
     pairs = [column.split() for column in columns.split(", ")] if columns else []
-    return T.StructType([T.StructField(name, TYPES[kind.rstrip("!")], not kind.endswith("!")) for name, kind in pairs])
+    return T.StructType(
+        [T.StructField(name, TYPES[kind.rstrip("!")], not kind.endswith("!")) for name, kind in pairs]
+    )
 
 
 def contract_of(columns="id bigint", partition_by="", **fields):
@@ -117,11 +120,14 @@ def contract_of(columns="id bigint", partition_by="", **fields):
 # a click log, and the source that maps it
 CLICKS = """-- format: csv
 -- option header: true
-SELECT visit AS session_id, product AS item_id, action AS event_type, try_to_timestamp(ts) AS event_time, device
+SELECT visit AS session_id, product AS item_id, action AS event_type,
+  try_to_timestamp(ts) AS event_time, device
 FROM raw
 """
 HEADER = "visit,product,action,ts,device,note\n"
-GOOD = ("s1,a,view,2026-03-05T10:00:00Z,phone,x\ns1,b,view,2026-03-05T10:01:00Z,phone,\n"
-        "s2,a,cart,2026-03-06T09:00:00Z,desktop,\n")
+GOOD = (
+    "s1,a,view,2026-03-05T10:00:00Z,phone,x\ns1,b,view,2026-03-05T10:01:00Z,phone,\n"
+    "s2,a,cart,2026-03-06T09:00:00Z,desktop,\n"
+)
 
 SMALL = ShopConfig(days=3, items_per_day=20, sessions_per_day=400, members=300)

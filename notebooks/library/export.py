@@ -5,8 +5,9 @@ A notebook `notebooks/library/<package>/NN_<name>.ipynb` becomes `rgg_shared/<pa
 
     python notebooks/library/export.py            write
     python notebooks/library/export.py --check    write nothing, exit 1 and name what has drifted
-    python notebooks/library/export.py --update   bring edits of rgg_shared/*/*.py back into the notebooks, then write
+    python notebooks/library/export.py --update   bring edits of rgg_shared/*/*.py back, then write
 """
+
 import argparse
 import os
 import re
@@ -29,9 +30,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 class ExportTests:
     "The nbdev processor that collects the cells marked `#| test`."
-    def begin(self): self.cells, self.module = [], None
-    def _default_exp_(self, cell, module): self.module = module
-    def _test_(self, cell): self.cells.append(cell)
+
+    def begin(self):
+        self.cells, self.module = [], None
+
+    def _default_exp_(self, cell, module):
+        self.module = module
+
+    def _test_(self, cell):
+        self.cells.append(cell)
 
 
 def clean(path):
@@ -89,7 +96,9 @@ def misnamed(root):
 
 def library(root):
     "Return the library's notebooks, in their order."
-    return sorted(path for path in root.glob("notebooks/library/*/*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+    return sorted(
+        path for path in root.glob("notebooks/library/*/*.ipynb") if ".ipynb_checkpoints" not in path.parts
+    )
 
 
 def build():
@@ -108,15 +117,25 @@ def build():
 def snapshot(root):
     "Return `{relative path: bytes}` of everything `build` may touch below `root`."
     files = [*root.glob("notebooks/**/*.ipynb"), *generated(root)]
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files if ".ipynb_checkpoints" not in path.parts}
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in files
+        if ".ipynb_checkpoints" not in path.parts
+    }
 
 
 def untagged(root):
     "Return the stage notebooks that lack exactly one cell tagged `parameters`."
+
     def count(path):
         nb = nbformat.read(path, as_version=4)
         return sum("parameters" in cell.metadata.get("tags", []) for cell in nb.cells)
-    return [path.relative_to(root).as_posix() for path in sorted(root.glob("notebooks/*.ipynb")) if count(path) != 1]
+
+    return [
+        path.relative_to(root).as_posix()
+        for path in sorted(root.glob("notebooks/*.ipynb"))
+        if count(path) != 1
+    ]
 
 
 def drift():
@@ -124,14 +143,21 @@ def drift():
     before = snapshot(ROOT)
     with tempfile.TemporaryDirectory() as copy:
         for name in ("notebooks", "rgg_shared", "tests"):
-            shutil.copytree(ROOT / name, Path(copy) / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+            shutil.copytree(
+                ROOT / name,
+                Path(copy) / name,
+                ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"),
+            )
         shutil.copy(ROOT / "settings.ini", copy)
         os.chdir(copy)
         build()
         os.chdir(ROOT)
         after = snapshot(Path(copy))
-    found = [f"{name}: differs from a clean export; run `make export`" for name in sorted(before.keys() | after.keys())
-             if before.get(name) != after.get(name)]
+    found = [
+        f"{name}: differs from a clean export; run `make export`"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
     found += misnamed(ROOT)
     return found + [f"{name}: needs exactly one cell tagged `parameters`" for name in untagged(ROOT)]
 
@@ -146,9 +172,19 @@ def update():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the tree is not what export would leave")
-    parser.add_argument("--update", action="store_true", help="bring edits of the generated modules back into the notebooks first")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; exit 1 if the tree is not what export would leave",
+    )
+    parser.add_argument(
+        "--update",
+        action="store_true",
+        help="bring edits of the generated modules back into the notebooks first",
+    )
     arguments = parser.parse_args()
     if arguments.check:
         found = drift()

@@ -62,7 +62,7 @@ def read_cell_defaults(history: list[str], names: set[str]) -> dict:
 
 # %% ../../notebooks/library/core/04_parameters.ipynb #b1f061c9
 def read_job_parameters() -> set[str]:
-    "Return the names of all job parameters in `jobs.json`; empty where there is no such file."
+    "Return the names of all job parameters in `jobs.json`; empty if the file does not exist."
     path = find_project_root() / "jobs.json"
     if not path.is_file():
         return set()

@@ -101,7 +101,7 @@ def load_catalogue(examples: str) -> Catalogue:
         table = pq.read_table(f"{examples}/catalogue")
     except FileNotFoundError as e:
         hint = "run the task featurize first"
-        raise MissingTable(f"There is no catalogue with its numbering below {examples}; {hint}.") from e
+        raise MissingTable(f"The folder {examples} holds no catalogue with its numbering; {hint}.") from e
     numbering = {row["feature"]: {"values": row["values"], "edges": row["edges"]} for row in features}
     return catalogue_from_arrow(table, numbering)
 

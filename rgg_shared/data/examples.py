@@ -40,7 +40,7 @@ def find_split_times(
         raise UserError(f"{given}: valid_days may be 0, test_days must be more.")
     end = sessions.agg(F.max("ended_at")).first()[0]
     if end is None:
-        raise UserError("There is no session to split; the table quarantine says why events were refused.")
+        raise UserError("No session is left to split: the table quarantine says why events were refused.")
     test_start = end - timedelta(days=test_days)
     return TimeSplit(test_start - timedelta(days=valid_days), test_start, end)
 

@@ -111,4 +111,4 @@ def read_shop_config(spark: SparkSession, folder: str) -> ShopConfig:
     try:
         return ShopConfig(**spark.read.json(f"{folder}/shop").first().asDict())
     except AnalysisException as e:
-        raise UserError(f"There is no simulated shop in {folder}: run the task simulate first.") from e
+        raise UserError(f"The folder {folder} holds no simulated shop: run the task simulate first.") from e

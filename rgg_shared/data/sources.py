@@ -55,7 +55,7 @@ class Source:
         "Return the source that a SQL file describes; raises `UserError` naming the file and what it lacks."
         file = Path(resolve_path(path))
         if not file.is_file():
-            raise UserError(f"There is no SQL file {path}; the ones that ship are in notebooks/sources.")
+            raise UserError(f"The SQL file {path} does not exist; notebooks/sources has examples.")
         lines = file.read_text(encoding="utf-8").splitlines()
         code = (n for n, line in enumerate(lines) if line.strip() and line.lstrip()[:2] != "--")
         start = next(code, len(lines))

@@ -139,12 +139,12 @@ def draw_speeds(axes, advice: Advice):
     measured, batch, cost = advice.table.dropna(), advice.batch or 1, advice.cost
     largest, reach = measured["slots"].max(), advice.table["slots"].max()
     ideal = batch / cost.seconds(1)
-    axes.plot([1, reach], [ideal, reach * ideal], ":", color="#999999", label="ideal")
+    axes.plot([1, reach], [ideal, reach * ideal], ":", color="C7", label="ideal")
     for label, style, begin, end in (("fitted", "-", 1, largest), ("extrapolated", "--", largest, reach)):
         n = np.linspace(begin, end, 100)
-        axes.plot(n, batch / cost.seconds(n), style, color="#3a6ea5", label=label)
+        axes.plot(n, batch / cost.seconds(n), style, color="C0", label=label)
     speeds = batch / measured["seconds_per_step"]
-    axes.plot(measured["slots"], speeds, "o", color="#3a6ea5", label="measured")
+    axes.plot(measured["slots"], speeds, "o", color="C0", label="measured")
     fitted = batch / cost.seconds(np.arange(1, reach + 1))
     axes.set_ylim(0, 1.5 * max(fitted.max(), speeds.max()))
 
@@ -157,7 +157,7 @@ def plot_advice(advice: Advice):
     figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
     draw_speeds(axes, advice)
     speed = (advice.batch or 1) / advice.cost.seconds(slots)
-    axes.plot([slots], [speed], "*", color="#c9a227", markersize=14, label=f"advised: {slots}")
+    axes.plot([slots], [speed], "*", color="C1", markersize=14, label=f"advised: {slots}")
     axes.set(xlabel="slots", ylabel=per_second, xticks=advice.table["slots"])
     axes.set_title(f"{format_slots(slots)}, expected efficiency {advice.cost.efficiency(slots):.0%}")
     axes.spines[["top", "right"]].set_visible(False)

@@ -100,7 +100,7 @@ def score_sessions(
 ) -> DataFrame:
     """Return the examples with the model's answers as further columns.
 
-    `ranks` and `candidate_ranks` have one number for each event, 0 where it is no target. `recommended`
+    `ranks` and `candidate_ranks` have one number for each event, 0 for all but targets. `recommended`
     is the list after the last event, and `intent` the purchase intent there.
     """
     spark = examples.sparkSession

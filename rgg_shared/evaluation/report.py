@@ -227,7 +227,7 @@ def find_best_other(
     headline: dict[str, dict[str, float]],  # of `select_slice`
     model: str,
 ) -> str | None:
-    "Return the method with the highest recall@20 besides `model`, None if there is no other."
+    "Return the method other than `model` with the highest recall@20, None if `model` is the only one."
     others = [(metrics["recall_20"], method) for method, metrics in headline.items() if method != model]
     return max(others)[1] if others else None
 

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['TASK_KINDS', 'did_you_mean', 'unknown_name_error', 'refuse_duplicate_keys', 'find_job',
-           'jobs_path', 'load_jobs', 'task_kind', 'inner_task', 'upstream_tasks', 'downstream_tasks',
-           'referenced_job', 'cluster_settings', 'cluster_environment', 'read_parameter_cells',
-           'read_notebook_defaults']
+           'jobs_path', 'load_jobs', 'task_kind', 'inner_task', 'upstream_tasks', 'parse_loop_inputs',
+           'downstream_tasks', 'referenced_job', 'cluster_settings', 'cluster_environment',
+           'read_parameter_cells', 'read_notebook_defaults']
 
 # %% ../../notebooks/library/jobs/01_specification.ipynb #c77395e4
 import ast
@@ -105,6 +105,17 @@ def inner_task(task: dict) -> dict:
 def upstream_tasks(task: dict) -> list[str]:
     "Return the keys of the tasks that a task depends on."
     return [dependency["task_key"] for dependency in task.get("depends_on", [])]
+
+# %% ../../notebooks/library/jobs/01_specification.ipynb #1a15f3d1
+def parse_loop_inputs(text: str) -> list:
+    "Return the inputs of a `for_each_task`; raises `UserError` for text that is not a JSON array."
+    try:
+        inputs = json.loads(text)
+    except ValueError:
+        inputs = None
+    if not isinstance(inputs, list):
+        raise UserError(f"the inputs are {text!r}, and have to be a JSON array, such as [\"a\", \"b\"]")
+    return inputs
 
 # %% ../../notebooks/library/jobs/01_specification.ipynb #213e0516
 def downstream_tasks(

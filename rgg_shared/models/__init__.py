@@ -28,6 +28,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     ],
     "predictor": ["SavedModelPredictor", "load_predictor", "load_shipped"],
     "session_training": ["session_batches", "train_on_slots"],
+    "item_rules": ["popularity_model"],
+    "counted": ["save_counted_model"],
     "evidence": ["Evidence"],
 })
 

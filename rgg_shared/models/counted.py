@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COUNTED_KINDS', 'items_model', 'sessions_model', 'read_counted_model', 'save_counted_model',
-           'CountedPredictor', 'count_recent', 'count_model', 'train_counted']
+           'CountedScorer', 'CountedPredictor', 'count_recent', 'count_model', 'train_counted']
 
 # %% ../../notebooks/library/models/14_counted.ipynb #4f1377be
 import json
@@ -53,7 +53,9 @@ COUNTED_KINDS = {"items": items_model, "sessions": sessions_model}
 def read_counted_model(path: str):
     "Return what `save_counted_model` wrote: the page, the model, and the arrays of the catalogue."
     page = json.loads(Path(path, COUNTED_MODEL_FILE).read_text())
-    arrays, items = (dict(np.load(f"{path}/{name}.npz", allow_pickle=False)) for name in ("model", "catalogue"))
+    arrays, items = (
+        dict(np.load(f"{path}/{name}.npz", allow_pickle=False)) for name in ("model", "catalogue")
+    )
     if "rows" in arrays:  # as version 0.1 called it
         arrays["item_index"] = arrays.pop("rows")
     return page, COUNTED_KINDS[page["kind"]](page["settings"], arrays, len(items["ids"])), items
@@ -62,32 +64,43 @@ def read_counted_model(path: str):
 def save_counted_model(model, catalogue: Catalogue, path: str, purchase_rate: float, top_k: int = 100) -> str:
     "Write the model for `CountedPredictor`; return its path."
     if not catalogue.on_sale.any():
-        raise UserError("No item of the catalogue is on sale, so there is nothing to recommend; look at sale_end.")
+        raise UserError(
+            "No item of the catalogue is on sale, so there is nothing to recommend; look at sale_end."
+        )
     values, arrays = model.settings()
     kind = "sessions" if isinstance(model, SessionNeighbours) else "items"
     shutil.rmtree(path, ignore_errors=True)
     Path(path).mkdir(parents=True)
     np.savez_compressed(f"{path}/model.npz", **arrays)
-    np.savez_compressed(f"{path}/catalogue.npz", ids=catalogue.ids.astype(str), on_sale=catalogue.on_sale, known=catalogue.vocab_size)
+    np.savez_compressed(
+        f"{path}/catalogue.npz",
+        ids=catalogue.ids.astype(str),
+        on_sale=catalogue.on_sale,
+        known=catalogue.vocab_size,
+    )
     page = {"kind": kind, "settings": values, "purchase_rate": purchase_rate, "top_k": top_k}
     Path(path, COUNTED_MODEL_FILE).write_text(json.dumps(page, indent=1))
     return path
 
 # %% ../../notebooks/library/models/14_counted.ipynb #385162e6
-class CountedPredictor:
-    "A saved model, from frames of sessions to frames of recommendations."
+class CountedScorer:
+    "A saved model that scores every item after a session."
 
     def __init__(self, path: str):
         self.path = str(path)
         page, self.model, items = read_counted_model(self.path)
-        self.ids, self.vocab_size, self.top_k, self.purchase_rate = items["ids"], int(items["known"]), page["top_k"], page["purchase_rate"]
+        self.ids = items["ids"]
+        self.vocab_size = int(items["known"])
+        self.top_k = page["top_k"]
+        self.purchase_rate = page["purchase_rate"]
         self.on_sale = items["on_sale"]
         self.candidates = np.flatnonzero(self.on_sale)
         self.number = {item: row for row, item in enumerate(self.ids.tolist())}
 
     def item_index(self, item_ids) -> np.ndarray:
         "Return the index of each event's item, int32 [events]."
-        return np.array([self.number.get(item, UNKNOWN_ITEM) for item in list(item_ids)[-MAX_EVENTS:]], np.int32)
+        newest = list(item_ids)[-MAX_EVENTS:]
+        return np.array([self.number.get(item, UNKNOWN_ITEM) for item in newest], np.int32)
 
     def encode(self, item_ids) -> np.ndarray:
         "Return the indices of a session's items that are in the vocabulary, int32."
@@ -99,6 +112,22 @@ class CountedPredictor:
         self.model.add(item_index, out := np.zeros(len(self.ids), np.float32))
         return out
 
+    def best_items(self, item_ids, event_types, k: int) -> tuple[list, list]:
+        "Return the ids and scores of the best items on sale that the session has not bought, best first."
+        scores = self.scores(self.encode(item_ids))
+        for item, event in zip(item_ids, event_types):
+            if event == "purchase" and item in self.number:
+                scores[self.number[item]] = -np.inf
+        own = scores[self.candidates]
+        best = np.argpartition(-own, k - 1)[:k] if k < len(own) else np.arange(len(own))
+        best = best[np.lexsort((best, -own[best]))]
+        best = best[np.isfinite(own[best])]
+        return self.ids[self.candidates[best]].tolist(), own[best].astype(float).tolist()
+
+# %% ../../notebooks/library/models/14_counted.ipynb #47dc0353
+class CountedPredictor(CountedScorer):
+    "A saved model, from frames of sessions to frames of recommendations."
+
     def predict(
         self,
         frame,  # pandas, a row a session: `item_ids` and `event_types`, lists of equal length, oldest first
@@ -107,16 +136,10 @@ class CountedPredictor:
         "Return `item_ids` and `scores` (lists, best first) and `purchase_intent`, one row per session."
         import pandas as pd
 
-        found, length = [], self.top_k if k is None else min(k, self.top_k)
+        length = self.top_k if k is None else min(k, self.top_k)
+        found = []
         for items, types in zip(frame["item_ids"], frame["event_types"]):
-            scores = self.scores(self.encode(items))
-            bought = [self.number[item] for item, event in zip(items, types) if event == "purchase" and item in self.number]
-            scores[bought] = -np.inf
-            own = scores[self.candidates]
-            best = np.argpartition(-own, length - 1)[:length] if length < len(own) else np.arange(len(own))
-            best = best[np.lexsort((best, -own[best]))]
-            best = best[np.isfinite(own[best])]
-            found.append((self.ids[self.candidates[best]].tolist(), own[best].astype(float).tolist(), self.purchase_rate))
+            found.append((*self.best_items(items, types, length), self.purchase_rate))
         return pd.DataFrame(found, columns=["item_ids", "scores", "purchase_intent"], index=frame.index)
 
     def event_ranks(
@@ -125,16 +148,18 @@ class CountedPredictor:
         among: str = "vocabulary",  # or candidates: the items on sale
     ) -> list[np.ndarray]:
         "Return for each session the rank of every event's item, int32 [events]; 0 where none is predicted."
-        everything = {"vocabulary": slice(UNKNOWN_ITEM + 1, self.vocab_size), "candidates": self.candidates}[among]
+        scopes = {"vocabulary": slice(UNKNOWN_ITEM + 1, self.vocab_size), "candidates": self.candidates}
         found = []
         for items, types in zip(frame["item_ids"], frame["event_types"]):
-            item_index, ranks, cut = self.item_index(items), np.zeros(len(items), np.int32), max(0, len(items) - MAX_EVENTS)
+            item_index = self.item_index(items)
+            ranks = np.zeros(len(items), np.int32)
+            cut = max(0, len(items) - MAX_EVENTS)
             known = (item_index > UNKNOWN_ITEM) & (item_index < self.vocab_size)
             target = self.on_sale[item_index] if among == "candidates" else known & (known.cumsum() > 1)
             for at in np.flatnonzero(target & (np.asarray(types)[cut:] == "view")):
                 if at > 0:
                     scores = self.scores(item_index[:at][known[:at]])
-                    ranks[cut + at] = np.count_nonzero(scores[everything] >= scores[item_index[at]])
+                    ranks[cut + at] = np.count_nonzero(scores[scopes[among]] >= scores[item_index[at]])
             found.append(ranks)
         return found
 
@@ -144,7 +169,7 @@ class CountedPredictor:
 
 # %% ../../notebooks/library/models/14_counted.ipynb #89643268
 def count_recent(train, vocabulary, counts: np.ndarray, hours: int) -> np.ndarray:
-    "Return the views of the last hours, float [items]; items without any are ordered by all their `counts`, below 1."
+    "Return the views of the last hours, float [items]; items without any get less than 1, by their `counts`."
     views = count_item_views(select_last_hours(train, hours)).join(vocabulary, "item_id").toPandas()
     recent = counts / (1 + counts.sum())
     recent[views["item_index"]] += views["count"]

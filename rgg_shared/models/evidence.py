@@ -27,6 +27,7 @@ ITEM_EVIDENCE = ("popularity", "recent_popularity", "age", "silence")  # of an i
 @dataclass(frozen=True)
 class Evidence:
     "Counts of past sessions: of pairs of items and of single items, as numbers a network can take."
+
     keys: np.ndarray  # int64 [pairs], ascending: row * rows + target
     pairs: np.ndarray  # float32 [pairs, 3], as PAIRS
     items: np.ndarray  # float32 [rows, 4], as ITEMS
@@ -42,7 +43,7 @@ class Evidence:
             return Evidence(**arrays)
 
     def with_rows(self, rows: int) -> "Evidence":
-        "Return the evidence for a catalogue that has grown to `rows` items; nothing was counted of the new ones."
+        "Return the evidence for a catalogue that has grown to `rows` items; the new ones have no counts."
         earlier, later = np.divmod(self.keys, len(self.items))
         new = np.repeat(self.items[:1], rows - len(self.items), axis=0)
         return Evidence(earlier * rows + later, self.pairs, np.concatenate([self.items, new]))
@@ -63,7 +64,9 @@ class PairTable(tf.Module):
         flat = tf.reshape(keys, [-1])
         at = tf.searchsorted(self.keys, flat)
         at = tf.where(tf.gather(self.keys, at) == flat, at, tf.shape(self.keys)[0] - 1)
-        return tf.reshape(tf.gather(self.pairs, at), tf.concat([tf.shape(keys), [len(PAIR_EVIDENCE)]], axis=0))
+        return tf.reshape(
+            tf.gather(self.pairs, at), tf.concat([tf.shape(keys), [len(PAIR_EVIDENCE)]], axis=0)
+        )
 
 # %% ../../notebooks/library/models/15_evidence.ipynb #f2527151
 SHRINKAGE = 5.0
@@ -82,10 +85,19 @@ def count_pairs(events: DataFrame, size: int, most: int = 100):
     for n, (name, method) in enumerate(PAIR_COUNTS.items()):
         pairs = count_followers(events, method)
         if name != "together":
-            pairs = pairs.withColumn("weight", F.col("weight") / (F.sum("weight").over(Window.partitionBy("item_index")) + SHRINKAGE))
+            pairs = pairs.withColumn(
+                "weight",
+                F.col("weight") / (F.sum("weight").over(Window.partitionBy("item_index")) + SHRINKAGE),
+            )
         heaviest = Window.partitionBy("item_index").orderBy(F.desc("weight"), "target")
         kept = pairs.withColumn("place", F.row_number().over(heaviest)).where(F.col("place") <= most)
-        counted.append(kept.select((F.col("item_index").cast("long") * size + F.col("target")).alias("key"), F.lit(n).alias("n"), F.col("weight").cast("float")))
+        counted.append(
+            kept.select(
+                (F.col("item_index").cast("long") * size + F.col("target")).alias("key"),
+                F.lit(n).alias("n"),
+                F.col("weight").cast("float"),
+            )
+        )
     found = counted[0].union(counted[1]).union(counted[2]).toPandas()
     keys, place = np.unique(found["key"].to_numpy(np.int64), return_inverse=True)
     numbers = np.zeros((len(keys), len(PAIR_COUNTS)), np.float32)
@@ -99,16 +111,28 @@ HALF_LIFE_DAYS, NEVER_SEEN_DAYS = 1.0, 30.0  # days
 def count_items(examples: DataFrame, rows: DataFrame, size: int) -> np.ndarray:
     "Return the numbers of each item, float32 [items, 4], in the order of `ITEM_EVIDENCE`."
     end = examples.agg(F.max("ended_at").cast("double")).first()[0]
-    views = examples.select(F.explode(F.arrays_zip("item_ids", "event_types")).alias("e"), (end - F.col("ended_at").cast("double")).alias("ago"))
-    views = views.where("e.event_types = 'view'").select(F.col("e.item_ids").alias("item_id"), (F.col("ago") / 86_400).alias("days"))
+    views = examples.select(
+        F.explode(F.arrays_zip("item_ids", "event_types")).alias("e"),
+        (end - F.col("ended_at").cast("double")).alias("ago"),
+    )
+    views = views.where("e.event_types = 'view'").select(
+        F.col("e.item_ids").alias("item_id"), (F.col("ago") / 86_400).alias("days")
+    )
     recent = F.sum(F.pow(F.lit(0.5), F.col("days") / HALF_LIFE_DAYS))
-    found = views.join(rows, "item_id").groupBy("item_index").agg(F.count("*").alias("views"), recent.alias("recent"), F.max("days"), F.min("days")).toPandas()
+    found = (
+        views.join(rows, "item_id")
+        .groupBy("item_index")
+        .agg(F.count("*").alias("views"), recent.alias("recent"), F.max("days"), F.min("days"))
+        .toPandas()
+    )
     numbers = np.tile(np.array([0, 0, 0, NEVER_SEEN_DAYS]), (size, 1))
     numbers[found["item_index"]] = found.iloc[:, 1:]
     views, recent, age, silence = numbers.T
     relative = lambda counts, least: np.log((counts + least) / (counts.sum() + least * size) * size)
     days = lambda value: np.log1p(np.minimum(value, NEVER_SEEN_DAYS))
-    return np.stack([relative(views, 1), relative(recent, 0.1), days(age), days(silence)], axis=1).astype(np.float32)
+    return np.stack([relative(views, 1), relative(recent, 0.1), days(age), days(silence)], axis=1).astype(
+        np.float32
+    )
 
 
 def count_evidence(examples: DataFrame, catalogue_path: str, most: int = 100):

@@ -20,26 +20,26 @@ class FactorModel(tf.Module):
 
     def __init__(
         self,
-        factors: np.ndarray,  # float [rows, rank]; zeros for rows without factors
+        factors: np.ndarray,  # float [items, rank]; zeros for items without factors
         alpha: float,  # implicit ALS's confidence per event
         regularisation: float,  # ALS's `regParam`, per event as in Spark
-        purchase_rate: float,  # share of sessions with a purchase; ALS knows no better intent
+        purchase_rate: float,  # share of sessions with a purchase; the intent of every session
     ):
         super().__init__()
         self.factors = tf.Variable(factors, trainable=False, dtype=tf.float32)
         self.gram = tf.matmul(self.factors, self.factors, transpose_a=True)
         self.alpha, self.regularisation, self.purchase_rate = alpha, regularisation, purchase_rate
 
-    def queries(self, rows, events):  # int32 [batch, time] twice -> float [batch, time, rank], float [batch, time]
-        "Return the folded-in vector and the purchase rate, after each event."
-        items = tf.gather(self.factors, rows)
+    def queries(self, item_index, events):  # int32 [batch, time] twice
+        "Return the folded-in vector, float [batch, time, rank], and the purchase rate, after each event."
+        items = tf.gather(self.factors, item_index)
         seen = tf.cumsum(self.alpha * items[..., :, None] * items[..., None, :], axis=1)
-        weight = self.regularisation * tf.range(1, tf.shape(rows)[1] + 1, dtype=tf.float32)
+        weight = self.regularisation * tf.range(1, tf.shape(item_index)[1] + 1, dtype=tf.float32)
         identity = tf.eye(tf.shape(self.gram)[0])
         system = self.gram + seen + weight[:, None, None] * identity
         wanted = tf.cumsum((1 + self.alpha) * items, axis=1)
         vectors = tf.linalg.solve(system, wanted[..., None])[..., 0]
-        return vectors, tf.fill(tf.shape(rows), self.purchase_rate)
+        return vectors, tf.fill(tf.shape(item_index), self.purchase_rate)
 
 # %% ../../notebooks/library/models/11_factors.ipynb #ba64ea26
 class VectorModel(tf.Module):
@@ -47,23 +47,27 @@ class VectorModel(tf.Module):
 
     def __init__(
         self,
-        vectors: np.ndarray,  # float [rows, dimensions], each of length 1, or zeros where there is none
-        purchase_rate: float,  # share of sessions with a purchase
+        vectors: np.ndarray,  # float [items, dimensions], of length 1; zeros for items without a vector
+        purchase_rate: float,  # share of sessions with a purchase; the intent of every session
     ):
         super().__init__()
-        self.vectors, self.purchase_rate = tf.Variable(vectors, trainable=False, dtype=tf.float32), purchase_rate
+        self.vectors = tf.Variable(vectors, trainable=False, dtype=tf.float32)
+        self.purchase_rate = purchase_rate
 
-    def queries(self, rows, events):  # int32 [batch, time] twice -> float [batch, time, dimensions], float [batch, time]
-        "Return the session's direction and the purchase rate, after each event."
-        at = tf.range(tf.shape(rows)[1])
+    def queries(self, item_index, events):  # int32 [batch, time] twice
+        "Return the session's direction, float [batch, time, dimensions], and the purchase rate, by event."
+        at = tf.range(tf.shape(item_index)[1])
         back = tf.cast(at[:, None] - at[None, :], tf.float32)
         weights = tf.where(back >= 0, 1 / (1 + tf.abs(back)), 0.0)
-        means = tf.einsum("ij,bjd->bid", weights, tf.gather(self.vectors, rows))
-        return tf.math.l2_normalize(means, axis=-1), tf.fill(tf.shape(rows), self.purchase_rate)
+        means = tf.einsum("ij,bjd->bid", weights, tf.gather(self.vectors, item_index))
+        return tf.math.l2_normalize(means, axis=-1), tf.fill(tf.shape(item_index), self.purchase_rate)
 
 # %% ../../notebooks/library/models/11_factors.ipynb #47cf2186
 def training_data(training: Training):
-    "Return the `Catalogue`, the training examples, the vocabulary's `item_id` and `item_index`, the share of sessions that buy."
+    """Return the `Catalogue`, the training examples, the vocabulary and the share of sessions that buy.
+
+    The vocabulary is a Spark table with `item_id` and `item_index`.
+    """
     from pyspark.sql import functions as F
 
     from rgg_shared.data import load_catalogue, read_examples
@@ -76,7 +80,7 @@ def training_data(training: Training):
 
 # %% ../../notebooks/library/models/11_factors.ipynb #04e28985
 def count_views(train, vocabulary):
-    "Return `session` (an int), `item_index` and `views`: how often each session holds each item of the vocabulary."
+    "Return `session` (an int), `item_index` and `views`, the events of this item in this session."
     from pyspark.sql import functions as F
 
     session = F.pmod(F.xxhash64("session_id"), F.lit(2**31 - 1)).cast("int").alias("session")
@@ -127,5 +131,6 @@ def train_word2vec(training: Training, settings: Word2VecSettings) -> str:
     vectors = np.zeros((len(catalogue.ids), settings.width), np.float32)
     vectors[learnt["item_index"]] = np.stack(learnt["vector"].map(lambda v: v.toArray()))
     vectors /= np.maximum(1e-9, np.linalg.norm(vectors, axis=1, keepdims=True))
+    model = VectorModel(vectors, rate)
     card = {"model": "word2vec", "settings": asdict(settings)}
-    return export_encoder(training, catalogue, VectorModel(vectors, rate), vectors, card, f"{training.folder}/model")
+    return export_encoder(training, catalogue, model, vectors, card, f"{training.folder}/model")

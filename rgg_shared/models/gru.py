@@ -11,16 +11,20 @@ from .session_model import SessionModel
 
 # %% ../../notebooks/library/models/05_gru.ipynb #690f335d
 class SessionGRU(SessionModel):
-    "A sequence model whose state is that of one or more GRUs."
+    "A sequence model whose state is the output of one or more stacked GRUs."
 
     def add_layers(self, settings):
-        "Make the GRUs, and the shortcut past them."
-        self.grus = [tf.keras.layers.GRU(settings.width, return_sequences=True) for _ in range(settings.layers)]
+        "Make the GRUs and, with `shortcut`, the linear path past them."
+        width = settings.width
+        self.grus = [tf.keras.layers.GRU(width, return_sequences=True) for _ in range(settings.layers)]
         self.state_dropout = tf.keras.layers.Dropout(settings.state_dropout)
-        self.shortcut = tf.keras.layers.Dense(settings.width, use_bias=False) if settings.shortcut else None
+        self.shortcut = tf.keras.layers.Dense(width, use_bias=False) if settings.shortcut else None
 
-    def states(self, item_index, events, training=False):
-        "Return the state after each event; padding is on the right, so no state depends on it."
+    def states(self, item_index, events, training=False):  # int32 [batch, time] twice
+        """Return the state after each event, float [batch, time, width].
+
+        Padding is on the right, so the states of events do not depend on it.
+        """
         states = inputs = self.embed_events(item_index, events, training)
         for gru in self.grus:
             states = self.state_dropout(gru(states), training=training)

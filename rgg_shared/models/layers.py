@@ -15,36 +15,45 @@ DENSE_TABLE_SIZE = 8_000  # tables up to this size have dense gradients
 
 @tf.custom_gradient
 def _dense_lookup(table, item_index):
-    "Return rows of a table; the gradient is dense."
+    "Return rows of a table, float [..., width]; its gradient is dense."
     size = tf.shape(table)[0]
-    add_up = lambda gradient: tf.math.unsorted_segment_sum(tf.reshape(gradient, [-1, table.shape[1]]), tf.reshape(item_index, [-1]), size)
-    return tf.gather(table, item_index), lambda gradient: (add_up(gradient), None)
+
+    def gradient(upstream):
+        values = tf.reshape(upstream, [-1, table.shape[1]])
+        return tf.math.unsorted_segment_sum(values, tf.reshape(item_index, [-1]), size), None
+
+    return tf.gather(table, item_index), gradient
 
 
-def lookup(table, item_index):  # float [size, width], int32 [...] -> float [..., width]
-    "Return rows of an embedding table."
-    return _dense_lookup(tf.convert_to_tensor(table), item_index) if table.shape[0] <= DENSE_TABLE_SIZE else tf.gather(table, item_index)
+def lookup(table, item_index):  # float [size, width], int32 [...]
+    "Return rows of an embedding table, float [..., width]."
+    if table.shape[0] <= DENSE_TABLE_SIZE:
+        return _dense_lookup(tf.convert_to_tensor(table), item_index)
+    return tf.gather(table, item_index)
 
 # %% ../../notebooks/library/models/02_layers.ipynb #d212c186
 def merge_repeated(gradient):
-    "Return a gradient in which each row of a large table occurs once."
+    "Return a sparse gradient with each row once, its values added up; a dense gradient is returned as it is."
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     item_index, place = tf.unique(gradient.indices)
-    return tf.IndexedSlices(tf.math.unsorted_segment_sum(gradient.values, place, tf.size(item_index)), item_index, gradient.dense_shape)
+    values = tf.math.unsorted_segment_sum(gradient.values, place, tf.size(item_index))
+    return tf.IndexedSlices(values, item_index, gradient.dense_shape)
 
 # %% ../../notebooks/library/models/02_layers.ipynb #bfc16f1d
 class LazyAdam(tf.keras.optimizers.Adam):
-    "Adam that updates only those rows of a large table that a step has gradients for."
+    "An Adam optimizer that updates only those rows of a large table that a step has gradients for."
 
     def update_step(self, gradient, variable):
+        "Update a variable; only the rows of a sparse gradient, if it is one."
         if not isinstance(gradient, tf.IndexedSlices):
             return super().update_step(gradient, variable)
-        item_index, values = gradient.indices, gradient.values  # each row once: Keras has added up what occurs twice
+        item_index, values = gradient.indices, gradient.values  # each row once, because Keras merges them
         place = self._index_dict[self._var_key(variable)]
         first, second = self._momentums[place], self._velocities[place]
         step = tf.cast(self.iterations + 1, variable.dtype)
-        rate = tf.cast(self.learning_rate, variable.dtype) * tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
+        learning_rate = tf.cast(self.learning_rate, variable.dtype)
+        rate = learning_rate * tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
         mean = self.beta_1 * tf.gather(first, item_index) + (1 - self.beta_1) * values
         square = self.beta_2 * tf.gather(second, item_index) + (1 - self.beta_2) * tf.square(values)
         first.scatter_update(tf.IndexedSlices(mean, item_index))
@@ -53,7 +62,7 @@ class LazyAdam(tf.keras.optimizers.Adam):
 
 # %% ../../notebooks/library/models/02_layers.ipynb #8a24f4d0
 class Lookup(tf.Module):
-    "Strings to numbers: an item's index in the catalogue, an event type's number."
+    "A lookup of strings: each key's place among the keys, and `default` for any other string."
 
     def __init__(self, keys, default: int):
         super().__init__()
@@ -62,48 +71,57 @@ class Lookup(tf.Module):
         self.table = tf.lookup.StaticHashTable(start, default)
 
     def __call__(self, strings):
+        "Return the places of strings, int32 in the same shape."
         return tf.cast(self.table.lookup(strings), tf.int32)
 
 # %% ../../notebooks/library/models/02_layers.ipynb #95854c5d
 class Encoder(tf.Module):
-    "Raw sessions to numbers: item indices, and 1, 2, 3 for view, cart, purchase; 0 is padding."
+    "An encoder of raw sessions: item indices, and 1, 2, 3 for view, cart, purchase; 0 is padding."
 
     def __init__(self, catalogue: Catalogue):
         super().__init__()
-        self.items = Lookup(catalogue.ids[UNKNOWN_ITEM + 1 :], -1)  # an unheard-of id ends up as row UNKNOWN
+        self.items = Lookup(catalogue.ids[UNKNOWN_ITEM + 1 :], -1)  # -1 becomes UNKNOWN_ITEM below
         self.events = Lookup(["", *EVENT_TYPES], 1)
 
-    def __call__(self, item_ids, event_types):  # string [batch, time] twice -> int32 [batch, time] twice
+    def __call__(self, item_ids, event_types):  # string [batch, time] twice
+        "Return item indices and event types, int32 [batch, time] each."
         real = item_ids != ""
         item_index = self.items(item_ids) + UNKNOWN_ITEM + 1
         return tf.where(real, item_index, PADDING_ITEM), tf.where(real, self.events(event_types), 0)
 
 # %% ../../notebooks/library/models/02_layers.ipynb #21f649a4
 def _small_and_unbiased(shape, dtype=None, **kwargs):
-    "Return the initial values of a table: small numbers, and no bias."
-    return tf.concat([tf.random.uniform([*shape[:-1], shape[-1] - 1], -0.05, 0.05), tf.zeros([*shape[:-1], 1])], axis=-1)
+    "Return initial values of a table, float [..., width + 1]: small random numbers, and a bias of 0."
+    vectors = tf.random.uniform([*shape[:-1], shape[-1] - 1], -0.05, 0.05)
+    return tf.concat([vectors, tf.zeros([*shape[:-1], 1])], axis=-1)
 
 
 class ItemTower(tf.keras.layers.Layer):
-    "Items to vectors and biases: id and content embeddings, summed."
+    "A layer from items to vectors with a bias: the sum of id and content embeddings."
 
     def __init__(self, catalogue: Catalogue, settings):  # `SessionSettings`: `width`, `cosine`, `id_dropout`
         super().__init__(name="items")
         self.vocab_size, self.cosine = catalogue.vocab_size, settings.cosine
         self.features = tf.constant(catalogue.features)
-        table = lambda name, size: self.add_weight(name, shape=(size, settings.width + 1), initializer=_small_and_unbiased)
-        self.ids = table("ids", self.vocab_size)
-        self.contents = [table(f"feature_{n}", size) for n, size in enumerate(catalogue.feature_sizes)]
+        self.ids = self.add_table("ids", self.vocab_size, settings.width)
+        sizes = enumerate(catalogue.feature_sizes)
+        self.contents = [self.add_table(f"feature_{n}", size, settings.width) for n, size in sizes]
         self.id_dropout = settings.id_dropout if self.contents else 0.0
 
-    def call(self, item_index, training=False):  # int32 [...] -> float [..., width + 1]
+    def add_table(self, name: str, size: int, width: int):
+        "Return a new embedding table, float [size, width + 1]."
+        return self.add_weight(name, shape=(size, width + 1), initializer=_small_and_unbiased)
+
+    def call(self, item_index, training=False):  # int32 [...]
+        "Return the vectors of items, float [..., width + 1]; the last dimension is the bias."
         size = self.features.shape[0]
         if size > DENSE_TABLE_SIZE:
             return self.summed(item_index, training)
-        return lookup(self.summed(tf.range(size), training), item_index)  # fewer items than a batch has events: each is put together once
+        # a batch has more events than there are items: sum each item's embeddings once
+        return lookup(self.summed(tf.range(size), training), item_index)
 
-    def summed(self, item_index, training=False):
-        "Return the sum of each item's embeddings."
+    def summed(self, item_index, training=False):  # int32 [...]
+        "Return the sum of each item's embeddings, float [..., width + 1]."
         own = item_index < self.vocab_size
         if training and self.id_dropout:
             own &= tf.random.uniform(tf.shape(item_index)) >= self.id_dropout
@@ -113,7 +131,9 @@ class ItemTower(tf.keras.layers.Layer):
             vectors += lookup(table, features[..., n])
         return vectors
 
-    def candidates(self, item_index, training=False):  # int32 [n] -> float [n, width + 1]
-        "Return candidate vectors, with each item's bias as the last dimension."
+    def candidates(self, item_index, training=False):  # int32 [n]
+        "Return candidate vectors, float [n, width + 1]; the last dimension is the bias."
         vectors = self(item_index, training=training)
-        return tf.concat([tf.math.l2_normalize(vectors[:, :-1], axis=-1), vectors[:, -1:]], axis=-1) if self.cosine else vectors
+        if not self.cosine:
+            return vectors
+        return tf.concat([tf.math.l2_normalize(vectors[:, :-1], axis=-1), vectors[:, -1:]], axis=-1)

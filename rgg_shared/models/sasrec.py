@@ -15,8 +15,8 @@ class AttentionBlock(tf.keras.layers.Layer):
 
     def __init__(self, width: int, heads: int, dropout: float):
         super().__init__()
-        norm = lambda: tf.keras.layers.LayerNormalization(epsilon=1e-6)
-        self.attention_norm, self.dense_norm = norm(), norm()
+        self.attention_norm = tf.keras.layers.LayerNormalization(epsilon=1e-6)
+        self.dense_norm = tf.keras.layers.LayerNormalization(epsilon=1e-6)
         self.attention = tf.keras.layers.MultiHeadAttention(heads, width // heads, dropout=dropout)
         self.hidden = tf.keras.layers.Dense(width, activation="relu")
         self.output_layer = tf.keras.layers.Dense(width)
@@ -32,26 +32,30 @@ class AttentionBlock(tf.keras.layers.Layer):
 
 # %% ../../notebooks/library/models/06_sasrec.ipynb #dd268b04
 def window_mask(time, size: int):
-    "Return which positions attend to which, bool [time, time]: to themselves and to the `size` - 1 before."
+    "Return which position attends to which, bool [time, time]: to itself and to the `size` - 1 before it."
     back = tf.range(time)[:, None] - tf.range(time)[None, :]
     return (back >= 0) & (back < size)
 
 # %% ../../notebooks/library/models/06_sasrec.ipynb #a5be2987
 class SASRec(SessionModel):
-    "A sequence model whose state is the outcome of causal self-attention over the events so far."
+    "A sequence model whose state is the output of causal self-attention over the events so far."
 
     def add_layers(self, settings):
-        "Make the positions and the attention blocks. Raises `UserError` where `width` is no multiple of `heads`."
+        "Make the positions and the attention blocks. Raises `UserError` if `heads` does not divide `width`."
         if settings.width % settings.heads:
             raise UserError(f"width={settings.width} has to be a multiple of heads={settings.heads}.")
         small = tf.keras.initializers.RandomUniform(-0.05, 0.05)
-        self.positions = self.add_weight("positions", shape=(settings.max_len, settings.width), initializer=small)
-        block = lambda: AttentionBlock(settings.width, settings.heads, settings.state_dropout)
-        self.blocks = [block() for _ in range(settings.blocks)]
+        shape = (settings.max_len, settings.width)
+        self.positions = self.add_weight("positions", shape=shape, initializer=small)
+        block = (settings.width, settings.heads, settings.state_dropout)
+        self.blocks = [AttentionBlock(*block) for _ in range(settings.blocks)]
         self.last_norm = tf.keras.layers.LayerNormalization(epsilon=1e-6)
 
-    def states(self, item_index, events, training=False):
-        "Return the state after each event; padding is on the right, so no state attends to it."
+    def states(self, item_index, events, training=False):  # int32 [batch, time] twice
+        """Return the state after each event, float [batch, time, width].
+
+        Padding is on the right, so the states of events do not attend to it.
+        """
         time = tf.shape(item_index)[1]
         places = tf.minimum(tf.range(time), self.settings.max_len - 1)
         states = self.embed_events(item_index, events, training) + tf.gather(self.positions, places)

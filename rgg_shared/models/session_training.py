@@ -47,7 +47,9 @@ def session_batches(
     encode = Encoder(catalogue)
 
     def encode_newest(batch):
-        item_ids, event_types = (batch[name][:, -max_len:].to_tensor("") for name in ("item_ids", "event_types"))
+        item_ids, event_types = (
+            batch[name][:, -max_len:].to_tensor("") for name in ("item_ids", "event_types")
+        )
         return encode(item_ids, event_types)
 
     return data.map(encode_newest, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -59,8 +61,7 @@ def fit_session_model(
     validation,  # `tf.data.Dataset`, or None
     epochs: int,
     steps: int,  # batches of an epoch
-    on_epoch: Callable
-    | None = None,  # called with the epoch, from 0, and its metrics; what it raises ends the training
+    on_epoch: Callable | None = None,  # takes the epoch, from 0, and its metrics; raises to end the training
 ) -> dict[str, list[float]]:
     "Train, keep the best weights in `<run_dir()>/best`, and return the metrics by epoch."
     import tensorflow as tf
@@ -84,31 +85,39 @@ def fit_session_model(
     return {name: [float(v) for v in values] for name, values in history.history.items()}
 
 # %% ../../notebooks/library/models/10_session_training.ipynb #f06d1e05
-def falling_rate(learning_rate: float, epochs: int, steps: int):
-    "Return the schedule of Adam's learning rate: by a cosine to a twentieth."
+def falling_rate(
+    learning_rate: float,  # of the first step
+    epochs: int,
+    steps: int,  # batches of an epoch
+):
+    "Return Adam's schedule: a learning rate that falls by a cosine to a twentieth."
     import tensorflow as tf
 
     return tf.keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps, alpha=0.05)
 
 
 def steps_of_epoch(path: str, batch_size: int) -> int:
-    "Return the batches that the examples at `path` fill, the last one partly."
+    "Return the number of batches that hold the examples at `path`; the last one may be smaller."
     return -(-Contract.load(path).rows // batch_size)
 
 # %% ../../notebooks/library/models/10_session_training.ipynb #347be0c8
-def make_session_model(model: str, catalogue, settings: dict):
-    "Return a new sequence model of the table, with those `settings` that are given and the default of the others."
+def make_session_model(
+    model: str,  # a sequence model of the table
+    catalogue,  # a `Catalogue`
+    settings: dict,  # those that differ from the defaults
+):
+    "Return a new `SessionModel` without training."
     return MODELS[model].resolve("network")(catalogue, settings_from(model, settings))
 
 # %% ../../notebooks/library/models/10_session_training.ipynb #630a4f1f
 def train_on_slots(
     examples: str,  # the folder that `data.write_examples` wrote
     model: str,  # a sequence model of the table
-    settings: dict,  # its settings
-    seed: int = 1,
+    settings: dict,  # those that differ from the defaults
+    seed: int = 1,  # of the initial weights, dropout and the order of the examples
     on_epoch: Callable | None = None,  # as in `fit_session_model`
 ) -> dict[str, list[float]]:
-    "Train a sequence model; return the metrics by epoch, leave the best weights in `<run_dir()>/best`."
+    "Train a sequence model, keep the best weights in `<run_dir()>/best`, and return the metrics by epoch."
     import tensorflow as tf
 
     from rgg_shared.models.layers import LazyAdam
@@ -130,7 +139,10 @@ def calibrate_intent(
     model,  # a `SessionModel`; its purchase head is rescaled
     sessions,  # `tf.data.Dataset` of item indices and event types that the model was not trained on
 ) -> tuple[float, float]:
-    "Rescale the purchase head; return the factor and the shift of its logits, 1 and 0 where all labels are the same."
+    """Rescale the purchase head; return the factor and the shift of its logits.
+
+    Where all labels are the same nothing changes: the factor is 1 and the shift 0.
+    """
     import numpy as np
     import tensorflow as tf
     from sklearn.linear_model import LogisticRegression
@@ -157,10 +169,10 @@ def calibrate_intent(
 def load_trained(
     examples: str,  # the folder that `data.write_examples` wrote
     model: str,  # a sequence model of the table
-    settings: dict,
+    settings: dict,  # those that it was trained with
     folder: str,  # of the run that trained it
 ):
-    "Return the catalogue, and the sequence model with the best weights of a run, calibrated where there are validation days."
+    "Return the catalogue and the model with a run's best weights, calibrated if there are validation days."
     catalogue = load_catalogue(examples)
     network = make_session_model(model, catalogue, settings)
     network.load_weights(f"{folder}/best").expect_partial().assert_existing_objects_matched()
@@ -169,8 +181,18 @@ def load_trained(
     return catalogue, network
 
 # %% ../../notebooks/library/models/10_session_training.ipynb #e1163eab
-def export_encoder(training: Training, catalogue, encoder, vectors, card: dict, path: str) -> str:
-    "Write the served form of an encoder; an approximate index is measured on sessions of the training days."
+def export_encoder(
+    training: Training,
+    catalogue,  # a `Catalogue`
+    encoder,  # a `tf.Module` with a method `queries`, from item indices and event types to vectors
+    vectors,  # float [items, dimensions]; the items' vectors
+    card: dict,  # facts for the model card
+    path: str,  # where the served form is written
+) -> str:
+    """Write the served form of an encoder and return `path`.
+
+    Training sessions measure the recall of an approximate index.
+    """
     from rgg_shared.models.export import Served, export_model
 
     sessions = session_batches(f"{training.examples}/train", catalogue, 512, training=False)
@@ -178,8 +200,14 @@ def export_encoder(training: Training, catalogue, encoder, vectors, card: dict, 
     return export_model(served, path)
 
 # %% ../../notebooks/library/models/10_session_training.ipynb #82638cce
-def export_trained(training: Training, model: str, settings: dict, folder: str, path: str) -> str:
-    "Write the served form of the best weights in a run's folder to `path`, which is returned."
+def export_trained(
+    training: Training,
+    model: str,  # a sequence model of the table
+    settings: dict,  # those that it was trained with
+    folder: str,  # of the run that trained it
+    path: str,  # where the served form is written
+) -> str:
+    "Write the served form of a run's best weights and return `path`."
     from rgg_shared.models.export import export_model, serve_network
 
     catalogue, network = load_trained(training.examples, model, settings, folder)
@@ -190,7 +218,9 @@ def export_trained(training: Training, model: str, settings: dict, folder: str, 
 def train_session_model(training: Training, settings) -> str:
     "Train the sequence model of these settings on slots; return the path of its served form."
     model, given, examples = training.model, asdict(settings), training.examples
-    folder = training.run(train_on_slots, model, examples=examples, model=model, settings=given, seed=training.seed)
+    folder = training.run(
+        train_on_slots, model, examples=examples, model=model, settings=given, seed=training.seed
+    )
     return export_trained(training, model, given, folder, f"{training.folder}/model")
 
 # %% ../../notebooks/library/models/10_session_training.ipynb #b1b71a1f
@@ -198,10 +228,12 @@ def load_session_model(
     path: str,  # of a saved sequence model
     examples: str,  # of examples with the same vocabulary
 ):
-    "Return the catalogue of the examples, and the sequence model saved at `path`. Raises `UserError` if they do not fit."
+    "Return the examples' catalogue and the model saved at `path`. Raises `UserError` if they do not fit."
     from rgg_shared.models.export import read_model_card, restore_session_model
 
     catalogue, card = load_catalogue(examples), read_model_card(path)
     if not MODELS.get(card.get("model"), MODELS["popularity"]).network:
-        raise UserError(f"The model at {path} is not a sequence model, so it cannot propose candidates to a ranker.")
+        raise UserError(
+            f"The model at {path} is not a sequence model, so it cannot propose candidates to a ranker."
+        )
     return catalogue, restore_session_model(path, catalogue)

@@ -20,12 +20,21 @@ from rgg_shared.models.export import (
     replace_candidates,
     session_signature,
 )
+from rgg_shared.models.ranker import (
+    LIST_LOSSES,
+    TASKS,
+    Features,
+    Lists,
+    Ranker,
+    blank_list,
+    list_auc,
+    newest_events,
+)
 
 from ..core import tf
 from ..data import UNKNOWN_ITEM, Catalogue
 from .evidence import Evidence
 from .losses import conservative_ranks, next_view_targets
-from .ranker import LIST_LOSSES, TASKS, Features, Lists, Ranker, blank_list, list_auc, newest_events
 from .table import RankerSettings
 
 # %% ../../notebooks/library/models/17_two_stage.ipynb #0b8d78a9
@@ -39,7 +48,7 @@ class Candidates(tf.Module):
         self.most = min(most, item_index.shape[0])
 
     def __call__(self, item_index, events, at, queries, intent):
-        "Return the lists after the events `at`, int32 [lists, 2]: session and position. Queries and intent are of all events."
+        "Return the lists after the events `at`, int32 [lists, 2]: session and position."
         scores, best = tf.math.top_k(self.scores(tf.gather_nd(queries, at)), self.most)
         return Lists(
             tf.gather(self.item_index, best),
@@ -57,7 +66,7 @@ def score_against(vectors):  # float [items, dimensions]
 
 # %% ../../notebooks/library/models/17_two_stage.ipynb #ce3ba562
 def task_labels(lists: Lists, following, item_index, events, at):
-    "Return 1 where a candidate is viewed next, put into the cart later, bought later: float [lists, candidates, tasks]."
+    "Return float [lists, candidates, tasks]: 1 if the item is viewed next, put into the cart, bought later."
     later = tf.range(tf.shape(item_index)[1])[None] > at[:, 1:]
     sessions, types = (tf.gather(x, at[:, 0]) for x in (item_index, events))
 
@@ -128,7 +137,7 @@ def make_metrics() -> dict:
 
 
 def update_order(metrics: dict, prefix: str, order, place, hit):
-    "Update NDCG@10 and MRR@20 with lists ordered by `order`, the target at `place`; a target off the list has no gain."
+    "Update NDCG@10 and MRR@20 with lists ordered by `order`, the target at `place`; 0 if it is not listed."
     rank = tf.where(hit, tf.cast(conservative_ranks(order, place), tf.float32), np.inf)
     ndcg = tf.where(rank <= 10, np.log(2) / tf.math.log(rank + 1), 0.0)
     metrics[f"{prefix}ndcg_10"].update_state(ndcg)
@@ -202,7 +211,12 @@ class RerankedLists(tf.Module):
         self.on_sale = Candidates(served.scores, served.item_index, most)
         page = json.loads(served.description)
         retrieval = {name: page[name] for name in ("model", "settings")}
-        card = {"model": "ranker", "settings": asdict(ranker.settings), "retrieval": retrieval, "top_k": top_k}
+        card = {
+            "model": "ranker",
+            "settings": asdict(ranker.settings),
+            "retrieval": retrieval,
+            "top_k": top_k,
+        }
         self.description = json.dumps({"index": page["index"]} | card, indent=1)
 
     def sort(self, lists):
@@ -250,7 +264,7 @@ class Reranked(RerankedLists):
 
     @tf.function(input_signature=session_signature())
     def ranks(self, item_ids, event_types):
-        "Return the rank of each viewed item after the events before it, among the vocabulary, without unknown items."
+        "Return the rank of each viewed item after the known events before it, among the vocabulary."
         item_index, events, _ = self.served.encode_known(item_ids, event_types)
         before = self.served.ranks(item_ids, event_types)["ranks"]
         targets = next_view_targets(item_index, events, self.served.vocab_size)
@@ -258,7 +272,7 @@ class Reranked(RerankedLists):
 
     @tf.function(input_signature=session_signature())
     def candidate_ranks(self, item_ids, event_types):
-        "Return the rank of each viewed item after the events before it, among the items on sale; 0 for other items."
+        "Return the rank of each viewed item after the events before it, among the items on sale; 0 if none."
         item_index, events = self.served.encode(item_ids, event_types)
         before = self.served.candidate_ranks(item_ids, event_types)["ranks"]
         wanted = before[:, 1:] > 0

@@ -79,7 +79,7 @@ def parse_body(
     if len(instances) > MAX_INSTANCES:
         raise UserError(f"{len(instances)} instances are too many for one call: at most {MAX_INSTANCES}.")
     if call.get("signature_name", "serving_default") != "serving_default":
-        raise UserError(f"There is no signature {call['signature_name']!r} here, only 'serving_default'.")
+        raise UserError(f"The signature {call['signature_name']!r} is not served, only 'serving_default'.")
     sessions = [parse_instance(n, instance) for n, instance in enumerate(instances)]
     return build_session_frame([items for items, _ in sessions], [events for _, events in sessions])
 
@@ -106,10 +106,10 @@ class ServedModel:
     def check(self, name: str, version: str | None):
         "Raise a 404 if the call names another model or another version."
         if name != self.name:
-            raise HTTPException(404, f"There is no model {name!r} here, only {self.name!r}.")
+            raise HTTPException(404, f"The model {name!r} is not served, only {self.name!r}.")
         if version not in (None, self.version):
-            other = f"There is no version {version!r} of {name!r} here"
-            raise HTTPException(404, f"{other}, only {self.version!r}.")
+            message = f"Version {version!r} of {name!r} is not served, only {self.version!r}."
+            raise HTTPException(404, message)
 
     def answer(self, body: bytes) -> dict:
         "Return the answer to a predict call; raise `UserError` if the body is wrong."
@@ -187,8 +187,8 @@ def announce_server(name: str, version: str, host: str, port: int):
     body = '{"instances": [{"item_ids": ["A", "B"], "event_types": ["view", "cart"]}]}'
     print(f"  curl -d '{body}' {url}:predict", flush=True)
     if not is_loopback(host):
-        note = f"Note: {host} is not this machine alone; whoever can reach it can query the model"
-        print(f"{note}, there is no password.", flush=True)
+        note = f"Note: the server listens on {host} without a password"
+        print(f"{note}; whoever can reach it can query the model.", flush=True)
 
 # %% ../../notebooks/library/serving/08_rest.ipynb #bec640cd
 def serve_model(

@@ -121,7 +121,7 @@ def find_newest_event_time(events: DataFrame) -> datetime:
     newest_day = events.select(F.max("day")).first()[0]
     newest = events.where(F.col("day") == newest_day).select(F.max("event_time")).first()[0]
     if newest is None:
-        raise UserError("The table events is empty: there is no session to score. Run the task ingest first.")
+        raise UserError("The table events is empty, so no session can be scored. Run the task ingest first.")
     return newest
 
 # %% ../../notebooks/library/serving/06_scoring.ipynb #9cdbd8b3

@@ -54,7 +54,7 @@ def read_events(
     "Return the usable events of the landing folder, in their canonical columns."
     if not has_files(spark, landing, any_file=False):
         advice = "create it, or let 70_stream replay sessions into it"
-        raise UserError(f"There is no landing folder {landing}; {advice}.")
+        raise UserError(f"The landing folder {landing} does not exist; {advice}.")
     if not live:
         return spark.read.schema(LANDING_SCHEMA).json(landing).where(is_usable())
     reader = spark.readStream.schema(LANDING_SCHEMA).option("maxFilesPerTrigger", files_per_batch)

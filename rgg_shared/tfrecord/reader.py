@@ -15,9 +15,15 @@ import pyarrow as pa
 from pyspark.sql import types as T
 from pyspark.sql.datasource import DataSourceReader, InputPartition
 
+from rgg_shared.tfrecord.columns import (
+    SchemaMismatchError,
+    byte_strings_to_arrow,
+    list_leaves,
+    values_to_columns,
+)
+
 from ..core import UserError, reduce_worker_latency
 from .codec import copy_payloads, decode_examples
-from .columns import SchemaMismatchError, byte_strings_to_arrow, list_leaves, values_to_columns
 from .contract import InputFile, find_files, select_partitions
 from .features import Feature, features_from_schema
 from .files import locate, parse_codec, read_blocks

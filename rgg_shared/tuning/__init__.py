@@ -3,14 +3,9 @@ import lazy_loader
 
 # Nothing is imported before it is asked for: neither TensorFlow nor Spark, numba or MLflow.
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
-    "study": [
-        "Study",
-        "distributions",
-        "name_study",
-        "open_study_run",
-        "parse_json_parameter",
-        "run_in_process",
-    ],
+    "space": ["distributions", "parse_json_parameter"],
+    "trials": ["name_study", "open_study_run"],
+    "study": ["Study", "best_trial", "count_by_state", "run_in_process", "trials_table"],
     "objectives": ["data_digest", "search_space", "slot_objective", "spark_objective"],
     "slots": ["run_on_slots"],
     "pictures": ["plot_history", "plot_parallel"],

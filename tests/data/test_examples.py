@@ -52,7 +52,7 @@ def test_without_validation_days_the_rest_is_for_training(spark):
     assert {r.split for r in add_split(sessions, split).collect()} == {"test", "train"}
     with pytest.raises(UserError, match="test_days must be more"):
         find_split_times(sessions, test_days=0)
-    with pytest.raises(UserError, match="no session"):
+    with pytest.raises(UserError, match="No session"):
         find_split_times(sessions.limit(0))
 
 # %% ../../notebooks/library/data/09_examples.ipynb #1f32aff8

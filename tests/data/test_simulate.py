@@ -89,5 +89,5 @@ def test_a_shop_on_the_disk_remembers_its_settings(spark, tmp_path):
     config = ShopConfig(days=1, items_per_day=5, sessions_per_day=20, members=9, seed=3, broken_share=0.0)
     write_raw_files(spark, config, str(tmp_path))
     assert read_shop_config(spark, str(tmp_path)) == config
-    with pytest.raises(UserError, match="no simulated shop in .*: run the task simulate first"):
+    with pytest.raises(UserError, match="holds no simulated shop: run the task simulate first"):
         read_shop_config(spark, str(tmp_path / "nothing"))

@@ -1,8 +1,9 @@
 """Packages that are of use without the others, and the direction of the imports between all of them.
 
-A process of its own says which packages it cannot import: `run_without` blocks them there and in every process
-that it starts, so Spark's Python workers do without them too.
+A process of its own says which packages it cannot import: `run_without` blocks them there and in every
+process that it starts, so Spark's Python workers do without them too.
 """
+
 import ast
 import os
 import subprocess
@@ -12,7 +13,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ["jobs", "tuning", "serving", "evaluation", "models", "distributed", "data", "tfrecord", "core"]  # from the top
+PACKAGES = [
+    "jobs",
+    "tuning",
+    "serving",
+    "evaluation",
+    "models",
+    "distributed",
+    "data",
+    "tfrecord",
+    "core",
+]  # from the top
 OF_OTHER_PACKAGES = ["mlflow", "tensorflow_recommenders", "papermill", "nbdev"]
 LAZY = ["tensorflow", "pyspark", "numba", "mlflow"]
 
@@ -28,8 +39,15 @@ def run_without(blocked, code, tmp_path, *arguments):
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
-    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], env=environment, cwd=tmp_path,
-                          timeout=300, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=environment,
+        cwd=tmp_path,
+        timeout=300,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -47,7 +65,9 @@ def is_blocked(name):
     return False
 """
 
-WRITE_AND_READ = BLOCKED + """
+WRITE_AND_READ = (
+    BLOCKED
+    + """
 import sys
 from rgg_shared.core import get_spark
 from rgg_shared.tfrecord import read_tfrecord, write_tfrecord
@@ -65,6 +85,7 @@ assert back.orderBy("session").collect() == clicks.orderBy("session").collect()
 spark.stop()
 print("WROTE", contract.rows)
 """
+)
 
 READ_WITH_TENSORFLOW = """
 from rgg_shared.tfrecord import read_dataset
@@ -109,7 +130,8 @@ def test_importing_a_facade_loads_nothing_heavy(tmp_path):
 
 
 def modules_of(root):
-    "Return the modules below a folder: dotted name to parsed source; a package's name stands for its `__init__`."
+    """Return the modules below a folder: dotted name to parsed source; a package's name stands for its
+    `__init__`."""
     trees = {}
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
@@ -128,7 +150,7 @@ def imported_names(module, is_package, tree):
             base = []
             if node.level:
                 steps = node.level - is_package  # a package is its own first level
-                base = ["rgg_shared", *inner[:len(inner) - steps]]
+                base = ["rgg_shared", *inner[: len(inner) - steps]]
             base += node.module.split(".") if node.module else []
             names = [".".join([*base, alias.name]) for alias in node.names]
         else:
@@ -156,28 +178,42 @@ def test_packages_import_only_those_below_them():
 
 
 def test_only_jobs_imports_jobs():
-    users = {module.split(".")[0] for (module, is_package), tree in modules_of(ROOT / "rgg_shared").items()
-             for name in imported_names(module, is_package, tree) if name.split(".")[0] == "jobs"}
+    users = {
+        module.split(".")[0]
+        for (module, is_package), tree in modules_of(ROOT / "rgg_shared").items()
+        for name in imported_names(module, is_package, tree)
+        if name.split(".")[0] == "jobs"
+    }
     assert users == {"jobs"}
 
 
-@pytest.mark.parametrize("statement", [
-    "from rgg_shared.serving.gate import pass_gate",
-    "from rgg_shared.serving import gate",
-    "from rgg_shared import serving",
-    "import rgg_shared.serving.gate",
-    "from ..serving.gate import pass_gate",
-    "from ..serving import gate",
-    "from .. import serving",
-    "def late():\n    from ..serving.gate import pass_gate",
-])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from rgg_shared.serving.gate import pass_gate",
+        "from rgg_shared.serving import gate",
+        "from rgg_shared import serving",
+        "import rgg_shared.serving.gate",
+        "from ..serving.gate import pass_gate",
+        "from ..serving import gate",
+        "from .. import serving",
+        "def late():\n    from ..serving.gate import pass_gate",
+    ],
+)
 def test_an_upward_import_is_found_in_every_form(statement):
     [sentence] = find_upward_imports({("models.gru", False): ast.parse(statement)})
     assert sentence.startswith("models.gru imports serving") and sentence.endswith(", which is above it")
 
 
-@pytest.mark.parametrize("statement", [
-    "from ..core import UserError", "from .layers import Embedding", "import rgg_shared.data", "import serving"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from ..core import UserError",
+        "from .layers import Embedding",
+        "import rgg_shared.data",
+        "import serving",
+    ],
+)
 def test_imports_from_below_and_from_elsewhere_are_allowed(statement):
     assert find_upward_imports({("models.gru", False): ast.parse(statement)}) == []
 
@@ -185,4 +221,5 @@ def test_imports_from_below_and_from_elsewhere_are_allowed(statement):
 def test_a_facade_is_its_own_first_level():
     assert find_upward_imports({("models", True): ast.parse("from .serving import gate")}) == []
     assert find_upward_imports({("models", True): ast.parse("from ..serving import gate")}) == [
-        "models imports serving.gate, which is above it"]
+        "models imports serving.gate, which is above it"
+    ]

@@ -1,4 +1,5 @@
 """Ingesting real click logs, and input that is wrong."""
+
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +18,8 @@ SMALL = {"days": 2, "sessions_per_day": 150, "items_per_day": 20}
 
 
 def real(*names):
-    "The paths of real click logs beside the repository, as one `source`; skips the test where they are missing."
+    """The paths of real click logs beside the repository, as one `source`; skips the test where they are
+    missing."""
     paths = [find_project_root().parent / "shared" / "data" / name for name in names]
     if missing := [str(p) for p in paths if not p.is_file()]:
         pytest.skip(f"no {', '.join(missing)}: real data is not part of the repository")
@@ -31,16 +33,24 @@ def run(tmp_path, monkeypatch):
 
     def execute(name, **parameters):
         notebook = papermill.execute_notebook(
-            NOTEBOOKS / f"{name}.ipynb", tmp_path / f"{name}.ipynb", {"lake": str(tmp_path / "lake"), **parameters},
-            kernel_name="python3", cwd=find_project_root(), progress_bar=False)
+            NOTEBOOKS / f"{name}.ipynb",
+            tmp_path / f"{name}.ipynb",
+            {"lake": str(tmp_path / "lake"), **parameters},
+            kernel_name="python3",
+            cwd=find_project_root(),
+            progress_bar=False,
+        )
         outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
         text = "".join(out["text"] for out in outputs if out.get("name") == "stdout")
         return text, sum("image/png" in out.get("data", {}) for out in outputs)
+
     return execute
 
 
 def test_ingest_stops_with_a_sentence_when_the_source_does_not_exist(tmp_path, run):
-    with pytest.raises(PapermillExecutionError, match="Cannot read /nowhere.csv as csv .*Path does not exist") as e:
+    with pytest.raises(
+        PapermillExecutionError, match="Cannot read /nowhere.csv as csv .*Path does not exist"
+    ) as e:
         run("10_ingest", source="/nowhere.csv", source_sql="notebooks/sources/yoochoose.sql")
     assert e.value.ename == "UserError" and not (tmp_path / "lake").exists()
 
@@ -69,7 +79,9 @@ def test_the_eshop_log_is_ingested_in_full(spark, tmp_path):
     assert first.country == "country 29"
     sessions = to_sessions(events).selectExpr("ended_at", "size(item_ids) > 1 AS several").toPandas()
     late = sessions["ended_at"] > sessions["ended_at"].max() - timedelta(days=14)
-    assert len(sessions) == 24_026 and sessions["several"][late].sum() == 1_701  # 31 July 2008 on, as published
+    assert (
+        len(sessions) == 24_026 and sessions["several"][late].sum() == 1_701
+    )  # 31 July 2008 on, as published
 
 
 def test_the_yoochoose_logs_are_ingested_together(spark, tmp_path):

@@ -1,4 +1,5 @@
-"""The runner is killed at random moments: the record tells what was, and a repair takes the run to its end."""
+"""The runner is killed at random moments: the record stays right, and a repair completes the run."""
+
 import json
 import os
 import random
@@ -32,18 +33,35 @@ def task(key, *after, **settings):
 
 
 def note(**parameters):
-    return {"notebook_task": {"notebook_path": "work.ipynb", "source": "WORKSPACE", "base_parameters": parameters}}
+    return {
+        "notebook_task": {"notebook_path": "work.ipynb", "source": "WORKSPACE", "base_parameters": parameters}
+    }
 
 
 def write(folder):
-    "Two tasks side by side, a loop over three inputs after them, one with a process of its own beside it, and what follows."
-    nb = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}})
-    nb.cells = [nbformat.v4.new_code_cell("child = False", metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(FIRST), nbformat.v4.new_code_cell(LAST)]
+    """Two tasks side by side, a loop over three inputs after them, one with a process of its own beside it,
+    and what follows."""
+    nb = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}
+    )
+    nb.cells = [
+        nbformat.v4.new_code_cell("child = False", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(FIRST),
+        nbformat.v4.new_code_cell(LAST),
+    ]
     nbformat.write(nb, folder / "work.ipynb")
     loop = {"for_each_task": {"inputs": "[1, 2, 3]", "concurrency": 2, "task": {"task_key": "one", **note()}}}
-    tasks = [task("a"), task("b"), task("each", "a", **loop), task("child", "b", **note(child="True")), task("if", "child", condition_task={"op": "EQUAL_TO", "left": "1", "right": "1"}),
-             task("end", "each", "if")]
-    (folder / "jobs.json").write_text(json.dumps({"resources": {"jobs": {"j": {"name": "j", "tasks": tasks}}}}))
+    tasks = [
+        task("a"),
+        task("b"),
+        task("each", "a", **loop),
+        task("child", "b", **note(child="True")),
+        task("if", "child", condition_task={"op": "EQUAL_TO", "left": "1", "right": "1"}),
+        task("end", "each", "if"),
+    ]
+    (folder / "jobs.json").write_text(
+        json.dumps({"resources": {"jobs": {"j": {"name": "j", "tasks": tasks}}}})
+    )
 
 
 def rgg(*arguments):
@@ -55,8 +73,12 @@ def rgg(*arguments):
 def start(folder):
     "A process that runs the job."
     code = "from rgg_shared.jobs.cli import main; main()"
-    return subprocess.Popen([sys.executable, "-c", code, "run", "j", "--file", str(folder / "jobs.json"), "--parallel", "2"], cwd=find_project_root(),
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "run", "j", "--file", str(folder / "jobs.json"), "--parallel", "2"],
+        cwd=find_project_root(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def effects(data):
@@ -66,7 +88,9 @@ def effects(data):
 def states(run):
     "The state of every notebook by the name that it has among the effects."
     found = {key: record["state"] for key, record in run["tasks"].items() if key not in ("each", "if")}
-    return found | {f"each.{n}": one["state"] for n, one in run["tasks"]["each"].get("iterations", {}).items()}
+    return found | {
+        f"each.{n}": one["state"] for n, one in run["tasks"]["each"].get("iterations", {}).items()
+    }
 
 
 def wait_gone(run_id):
@@ -84,13 +108,19 @@ def killed(folder, data, seconds):
     while not list_run_ids():
         time.sleep(0.02)
         assert runner.poll() is None
-    run_id, = list_run_ids()
+    (run_id,) = list_run_ids()
     time.sleep(seconds)
     runner.kill()
     runner.wait()
     gone = wait_gone(run_id)
     (shown, _), before = rgg("show", run_id), effects(data)
-    found = {"at": round(seconds, 2), "state": shown["state"], "gone": gone, "done": sum(before.values()), "lost": Counter(states(shown).values())["INTERNAL_ERROR"]}
+    found = {
+        "at": round(seconds, 2),
+        "state": shown["state"],
+        "gone": gone,
+        "done": sum(before.values()),
+        "lost": Counter(states(shown).values())["INTERNAL_ERROR"],
+    }
     if shown["state"] != "SUCCESS":
         assert shown["state"] == "INTERNAL_ERROR" and set(states(shown).values()) <= OVER, states(shown)
         done = {key for key, state in states(shown).items() if state == "SUCCESS"}
@@ -125,17 +155,23 @@ def test_the_guard_of_a_dead_runner_leaves_the_repair_alone(tmp_path, monkeypatc
     monkeypatch.setenv("RGG_DATA", str(tmp_path / "data"))
     write(tmp_path)
     runner = start(tmp_path)
-    reaper = lambda: [child for child in psutil.Process(runner.pid).children() if "end_with_runner(" in " ".join(child.cmdline())]
+    reaper = lambda: [
+        child
+        for child in psutil.Process(runner.pid).children()
+        if "end_with_runner(" in " ".join(child.cmdline())
+    ]
     while not reaper():
         time.sleep(0.02)
-    guard, = reaper()
+    (guard,) = reaper()
     guard.suspend()
     runner.kill()
     runner.wait()
-    run_id, = list_run_ids()
+    (run_id,) = list_run_ids()
     with ThreadPoolExecutor(1) as pool:
         repair, began = pool.submit(rgg, "repair", run_id), time.time()
-        while not any(process.create_time() > began for process in find_marked_processes(RUNNER_VARIABLE, run_id)):
+        while not any(
+            process.create_time() > began for process in find_marked_processes(RUNNER_VARIABLE, run_id)
+        ):
             time.sleep(0.02)
         guard.resume()
         assert repair.result()[1] == 0

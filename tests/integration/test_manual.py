@@ -1,4 +1,5 @@
 """The manual builds, no link in it is broken, and what it says of the repository is so."""
+
 import re
 import subprocess
 import sys
@@ -33,7 +34,9 @@ class Links(HTMLParser):
 def site():
     "The pages of the manual, built without executing a notebook."
     pytest.importorskip("mkdocs", reason="mkdocs is not installed")
-    done = subprocess.run([sys.executable, "docs/build.py", "--fast"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "docs/build.py", "--fast"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return {path: Links(path.read_text("utf-8")) for path in (ROOT / "site").rglob("*.html")}
 

@@ -1,4 +1,5 @@
-"""A whole night, on two slots, on a click log that has no catalogue: the models know the items by their ids alone."""
+"""A whole night on a click log without a catalogue: the models know items by their ids alone."""
+
 import csv
 import json
 import os
@@ -26,7 +27,9 @@ def night(tmp_path_factory):
     folder = tmp_path_factory.mktemp("night")
     with open(LOG, newline="") as log, open(folder / "clicks.txt", "w", newline="") as part:
         header, *rows = csv.reader(log, delimiter="\t")
-        csv.writer(part, delimiter="\t").writerows([header, *(row for row in rows if int(row[0]) // 10 % 30 == 0)])
+        csv.writer(part, delimiter="\t").writerows(
+            [header, *(row for row in rows if int(row[0]) // 10 % 30 == 0)]
+        )
     given = {
         "lake": str(folder / "lake"),
         "source": str(folder / "clicks.txt"),
@@ -36,7 +39,9 @@ def night(tmp_path_factory):
     words = [word for name, value in given.items() for word in ("-p", f"{name}={value}")]
     command = [sys.executable, "-c", "from rgg_shared.jobs.cli import main; main()", "run", "nightly", *words]
     environment = os.environ | {"RGG_DATA": str(folder / "data")}
-    done = subprocess.run(command, env=environment, cwd=find_project_root(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, cwd=find_project_root(), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RGG_DATA", str(folder / "data"))
@@ -48,7 +53,9 @@ def test_both_models_are_trained_on_two_slots_and_the_gate_decides(night):
     assert run.state == "SUCCESS"
     models = {task["values"]["model"]: task for task in run.tasks["train"]["iterations"].values()}
     assert models.keys() == {"gru", "ranker"}
-    assert "popularity" in run.tasks["promote"]["values"]["summary"], "the gate has compared them with the baselines"
+    assert "popularity" in run.tasks["promote"]["values"]["summary"], (
+        "the gate has compared them with the baselines"
+    )
     assert "SIGSEGV" not in said
 
 
@@ -58,6 +65,11 @@ def test_the_retrieval_under_the_ranker_is_that_of_the_night(night):
     from rgg_shared.serving import connect
 
     run, _ = night
-    models = {task["values"]["model"]: task["values"]["run_id"] for task in run.tasks["train"]["iterations"].values()}
+    models = {
+        task["values"]["model"]: task["values"]["run_id"]
+        for task in run.tasks["train"]["iterations"].values()
+    }
     assert connect().get_run(models["ranker"]).data.tags["retrieval_run"] == models["gru"]
-    assert not mlflow.MlflowClient().get_metric_history(models["ranker"], "retrieval_loss"), "it is not trained again"
+    assert not mlflow.MlflowClient().get_metric_history(models["ranker"], "retrieval_loss"), (
+        "it is not trained again"
+    )

@@ -1,4 +1,5 @@
-"""One session, one answer: batch, SQL, the stream and the endpoint give the same items for the same events."""
+"""Batch, SQL, the stream and the endpoint give the same items for the same events."""
+
 import json
 import os
 import subprocess
@@ -20,10 +21,16 @@ from rgg_shared.serving.streams import select_latest_lists, track_live_sessions,
 
 K = 10
 START = datetime(2026, 3, 5, 12, tzinfo=UTC)
-SESSIONS = {  # (item, event type, minutes after the start); several at one time, unknown items, purchases, a long one
+# (item, event type, minutes after the start); several at one time, unknown items, purchases, a long one
+SESSIONS = {
     "plain": [("item-3", "view", 0), ("item-4", "view", 1), ("item-5", "cart", 2)],
     "ties": [("item-9", "view", 1), ("item-2", "view", 1), ("item-2", "cart", 1), ("item-7", "view", 1)],
-    "bought": [("item-1", "view", 0), ("item-1", "purchase", 1), ("item-8", "purchase", 2), ("item-6", "view", 3)],
+    "bought": [
+        ("item-1", "view", 0),
+        ("item-1", "purchase", 1),
+        ("item-8", "purchase", 2),
+        ("item-6", "view", 3),
+    ],
     "unknown": [("never seen", "view", 2), ("ümlaut, “quoted”", "view", 3)],
     "single": [("item-40", "purchase", 5)],
     "long": [(f"item-{n % 37 + 1}", "view", n / 30) for n in range(250)],
@@ -33,7 +40,11 @@ SESSIONS = {  # (item, event type, minutes after the start); several at one time
 @pytest.fixture(scope="module")
 def rows():
     "The events as a shop would send them: in the order of time, those of one instant turned round."
-    found = [(s, f"m-{s}", item, kind, START + timedelta(minutes=at), None) for s, steps in SESSIONS.items() for item, kind, at in steps]
+    found = [
+        (s, f"m-{s}", item, kind, START + timedelta(minutes=at), None)
+        for s, steps in SESSIONS.items()
+        for item, kind, at in steps
+    ]
     found.reverse()
     return sorted(found, key=lambda row: row[4])
 
@@ -45,7 +56,9 @@ def champion(small_model):
 
 @pytest.fixture(scope="module")
 def sessions(spark, rows):
-    return to_sessions(spark.createDataFrame(rows, ", ".join(f"{name} {kind}" for name, kind in EVENT_COLUMNS.items()))).persist()
+    return to_sessions(
+        spark.createDataFrame(rows, ", ".join(f"{name} {kind}" for name, kind in EVENT_COLUMNS.items()))
+    ).persist()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +70,10 @@ def batch(spark, sessions, champion):
 def answers(rows):
     "{session: (its items in order, purchase intent)} of recommendations in the long form."
     ordered = F.array_sort(F.collect_list(F.struct("rank", "item_id"))).item_id
-    return {r[0]: (r[1], r[2]) for r in rows.groupBy("session_id").agg(ordered, F.max("purchase_intent")).collect()}
+    return {
+        r[0]: (r[1], r[2])
+        for r in rows.groupBy("session_id").agg(ordered, F.max("purchase_intent")).collect()
+    }
 
 
 def assert_same(found, batch):
@@ -70,13 +86,17 @@ def assert_same(found, batch):
 def test_batch_recommends_what_can_be_recommended(batch):
     assert all(len(items) == len(set(items)) == K for items, _ in batch.values())
     assert not {"item-1", "item-8"} & set(batch["bought"][0]) and "item-40" not in batch["single"][0]
-    assert len({tuple(items) for items, _ in batch.values()}) == len(SESSIONS), "the model tells the sessions apart"
+    assert len({tuple(items) for items, _ in batch.values()}) == len(SESSIONS), (
+        "the model tells the sessions apart"
+    )
 
 
 def test_sql_says_what_batch_says(spark, sessions, champion, batch):
     register_recommend(spark, champion.path, K)
     sessions.createOrReplaceTempView("parity_sessions")
-    rows = spark.sql("SELECT session_id, recommend(item_ids, event_types) AS answer FROM parity_sessions").collect()
+    rows = spark.sql(
+        "SELECT session_id, recommend(item_ids, event_types) AS answer FROM parity_sessions"
+    ).collect()
     assert_same({r.session_id: (r.answer.item_ids, r.answer.purchase_intent) for r in rows}, batch)
 
 
@@ -84,7 +104,10 @@ def test_the_stream_says_what_batch_says(spark, rows, champion, batch, tmp_path)
     landing, lake = tmp_path / "landing", Lake(str(tmp_path / "lake"), spark)
     landing.mkdir()
     for part in range(2):  # the second file continues sessions of the first
-        lines = [json.dumps(dict(zip(EVENT_COLUMNS, row)), default=datetime.isoformat) for row in rows[part * 150 : (part + 1) * 150]]
+        lines = [
+            json.dumps(dict(zip(EVENT_COLUMNS, row)), default=datetime.isoformat)
+            for row in rows[part * 150 : (part + 1) * 150]
+        ]
         (landing / f"{part}.json").write_text("\n".join(lines))
         os.utime(landing / f"{part}.json", (START.timestamp() + part,) * 2)
     live = track_live_sessions(read_events(spark, str(landing), files_per_batch=1))
@@ -108,8 +131,12 @@ with open_socket("127.0.0.1", 0) as listening:
 def url(champion):
     "The address of a server in a process of its own, on a free port of this machine."
     root = str(Path(rgg_shared.__file__).parents[1])
-    server = subprocess.Popen([sys.executable, "-c", SERVER, champion.path, str(K)], stdout=subprocess.PIPE, text=True,
-                              env=os.environ | {"PYTHONPATH": root})
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER, champion.path, str(K)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": root},
+    )
     try:
         port = server.stdout.readline().strip()
         assert port, f"the server ended with {server.wait()}"
@@ -124,7 +151,10 @@ def ask(url, sessions):
     instances = [{"item_ids": list(s.item_ids), "event_types": list(s.event_types)} for s in sessions]
     answer = httpx.post(f"{url}:predict", json={"instances": instances}, timeout=60)
     answer.raise_for_status()
-    return {s.session_id: (p["item_ids"], p["purchase_intent"]) for s, p in zip(sessions, answer.json()["predictions"], strict=True)}
+    return {
+        s.session_id: (p["item_ids"], p["purchase_intent"])
+        for s, p in zip(sessions, answer.json()["predictions"], strict=True)
+    }
 
 
 def test_the_endpoint_says_what_batch_says(sessions, batch, url):

@@ -1,4 +1,5 @@
 """The notebooks are the source: what is committed is what a clean export leaves."""
+
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,9 @@ def check(root):
 def copy(tmp_path):
     "A copy of the tree's notebooks, library and tests."
     for name in ("notebooks", "rgg_shared", "tests"):
-        shutil.copytree(find_project_root() / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            find_project_root() / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
     shutil.copy(find_project_root() / "settings.ini", tmp_path)
     return tmp_path
 

@@ -1,4 +1,5 @@
 """Models that version 0.1 logged with MLflow still load, answer as they did, and take in new items."""
+
 import json
 import tarfile
 from dataclasses import replace
@@ -11,10 +12,12 @@ import pytest
 from rgg_shared.data import load_saved_catalogue
 from rgg_shared.models import load_predictor, read_model_card, refresh_model
 
-SESSIONS = pd.DataFrame({
-    "item_ids": [["a", "b"], ["d", "nobody"], []],
-    "event_types": [["view", "cart"], ["view", "view"], []],
-})
+SESSIONS = pd.DataFrame(
+    {
+        "item_ids": [["a", "b"], ["d", "nobody"], []],
+        "event_types": [["view", "cart"], ["view", "view"], []],
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,5 +57,7 @@ def test_a_stored_model_takes_in_new_items_by_its_weights(stored, model, tmp_pat
     before = load_predictor(path)
     for was, now in zip(before.ranks(SESSIONS), again.ranks(SESSIONS)):
         assert was.tolist() == now.tolist(), "known items have the ranks they had"
-    np.testing.assert_allclose(again.predict(SESSIONS).purchase_intent, before.predict(SESSIONS).purchase_intent, rtol=1e-4)
+    np.testing.assert_allclose(
+        again.predict(SESSIONS).purchase_intent, before.predict(SESSIONS).purchase_intent, rtol=1e-4
+    )
     assert any("newer" in items for items in again.predict(SESSIONS).item_ids)

@@ -1,4 +1,5 @@
 """The format `tfrecord` when files are damaged, executors die and jobs are killed."""
+
 import importlib.util
 import os
 import signal
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location("tfrecord_corruption", ROOT / "benchmarks" / "tfrecord_corruption.py")
+spec = importlib.util.spec_from_file_location(
+    "tfrecord_corruption", ROOT / "benchmarks" / "tfrecord_corruption.py"
+)
 corruption = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(corruption)
 
@@ -59,11 +62,19 @@ def environment():
 @pytest.mark.parametrize("what", ["kill", "raise"])
 def test_a_write_outlives_an_executor_that_is_killed_and_a_task_that_fails(tmp_path, what):
     path = tmp_path / "x"
-    done = subprocess.run([sys.executable, "-c", CLUSTER, str(path), str(tmp_path / "flag"), what], env=environment(),
-                          timeout=300, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", CLUSTER, str(path), str(tmp_path / "flag"), what],
+        env=environment(),
+        timeout=300,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "RESULT True 20000 True" in done.stdout, done.stderr[-3000:]
     shards = {entry.name for entry in path.iterdir()} - {"contract.json", "_SUCCESS"}
-    assert len(shards) == 2 and all(name.endswith(".tfrecord") for name in shards)  # no half file, no temporary folder
+    assert len(shards) == 2 and all(
+        name.endswith(".tfrecord") for name in shards
+    )  # no half file, no temporary folder
     assert (path / "_SUCCESS").is_file()
 
 
@@ -90,8 +101,13 @@ def test_a_job_that_is_killed_leaves_the_old_table_and_the_next_write_cleans_up(
 
     path = tmp_path / "x"
     write_tfrecord(spark.range(100, numPartitions=2), str(path))
-    job = subprocess.Popen([sys.executable, "-c", SLOW, str(path)], env=environment(), start_new_session=True,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    job = subprocess.Popen(
+        [sys.executable, "-c", SLOW, str(path)],
+        env=environment(),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 120
     while not list(path.glob("_temporary-*/part-*")) and time.monotonic() < deadline:
         time.sleep(0.2)

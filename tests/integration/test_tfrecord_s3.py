@@ -1,4 +1,5 @@
-"""The format `tfrecord` on an object store: Spark's workers and the driver against an S3 server in a thread."""
+"""The format `tfrecord` on an object store: Spark's workers and the driver use an S3 server in a thread."""
+
 import os
 import subprocess
 import sys
@@ -24,7 +25,8 @@ df = spark.range(1000, numPartitions=3).selectExpr("id", "array(id, -id) AS ids"
 first = write_tfrecord(df, path, partition_by=["k"])
 write_tfrecord(df.where("id < 10"), path, "append", partition_by=["k"], codec="gzip")
 back = read_tfrecord(spark, path)
-print("READ", back.count(), read_tfrecord(spark, path, partitions={"k": 1}).count(), back.selectExpr("sum(ids[1])").first()[0])
+part = read_tfrecord(spark, path, partitions={"k": 1}).count()
+print("READ", back.count(), part, back.selectExpr("sum(ids[1])").first()[0])
 second = write_tfrecord(df, path, "overwrite", partition_by=["k"])
 keys = [o["Key"] for o in boto3.client("s3").list_objects_v2(Bucket="shop")["Contents"]]
 listed = {f"lake/examples/{shard.name}" for shard in second.shards}
@@ -41,11 +43,19 @@ server.stop()
 
 def test_spark_writes_and_reads_an_object_store():
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
-        "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1",
-        "PYSPARK_PYTHON": sys.executable}
-    done = subprocess.run([sys.executable, "-c", JOB], env=environment, timeout=300, capture_output=True, text=True, check=False)
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "PYSPARK_PYTHON": sys.executable,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", JOB], env=environment, timeout=300, capture_output=True, text=True, check=False
+    )
     out = done.stdout + done.stderr[-3000:]
     assert f"READ 1010 505 {-sum(range(1000)) - sum(range(10))}" in out
     assert "FILES 6 ['_SUCCESS', 'contract.json']" in out
     assert "DIGEST True" in out
-    assert "DATASET TensorFlow cannot read s3:// here; copy s3://shop/lake/examples to a local or mounted folder" in out
+    assert (
+        "DATASET TensorFlow cannot read s3:// here; copy s3://shop/lake/examples to a local or mounted folder"
+        in out
+    )

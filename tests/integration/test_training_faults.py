@@ -1,4 +1,5 @@
 """Training that loses executors, its driver or its disk, and two runs that share a cluster."""
+
 import json
 import os
 import signal
@@ -38,8 +39,8 @@ def fit_parabola(pause=0.1, epochs=4):
     return model.fit(data, epochs=epochs, callbacks=[slow])
 
 def run(name, **options):
-    return run_distributed(fit_parabola, **dict(num_slots=2, backup_dir=str(folder), run_id=name, save_every=3, timeout=30, bar=False)
-                           | options)
+    defaults = dict(num_slots=2, backup_dir=str(folder), run_id=name, save_every=3, timeout=30, bar=False)
+    return run_distributed(fit_parabola, **defaults | options)
 
 def first_line(name, rank):
     return (folder / name / f"worker-{rank}.log").read_text().splitlines()[0]
@@ -69,24 +70,27 @@ def results(command: list[str], folder: Path, seconds: int = 300) -> dict:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """What training did in one application whose executors are processes of their own, with a GPU each.
+    """Return what training did in one application whose executors are separate processes with a GPU each.
 
-    An executor is killed with all that is in it; two runs share the cluster; an executor is taken away for good. A script claims
-    to have found the GPUs, so Spark deals them out; TensorFlow sees none of them and takes the CPU.
+    An executor is killed with all its processes; two runs share the cluster; an executor is removed for good.
+    A script claims to have found the GPUs, so Spark assigns them; TensorFlow sees none and uses the CPU.
     """
     folder = tmp_path_factory.mktemp("cluster")
     script = folder / "gpus.sh"
-    script.write_text("#!/bin/sh\necho '{\"name\": \"gpu\", \"addresses\": [\"0\", \"1\"]}'\n")
+    script.write_text('#!/bin/sh\necho \'{"name": "gpu", "addresses": ["0", "1"]}\'\n')
     script.chmod(0o755)
-    return results(program(f"""
+    return results(
+        program(f"""
         import psutil
-        gpus = {{"spark.worker.resource.gpu.amount": "2", "spark.worker.resource.gpu.discoveryScript": {str(script)!r},
+        gpus = {{"spark.worker.resource.gpu.amount": "2",
+                "spark.worker.resource.gpu.discoveryScript": {str(script)!r},
                 "spark.executor.resource.gpu.amount": "1", "spark.task.resource.gpu.amount": "1"}}
         spark = get_spark(master="local-cluster[2,1,2048]", conf=gpus)
 
         def kill_executor():
             supervisor = psutil.Process(int(first_line("lost", 1).split(" of ")[2].split(",")[0]))
-            executor = next(p for p in supervisor.parents() if "CoarseGrainedExecutorBackend" in " ".join(p.cmdline()))
+            backend = "CoarseGrainedExecutorBackend"
+            executor = next(p for p in supervisor.parents() if backend in " ".join(p.cmdline()))
             executor.kill()
 
         def take_executor():
@@ -96,17 +100,25 @@ def cluster(tmp_path_factory):
         after_a_checkpoint("lost", kill_executor)
         lost = run("lost")
         both = {{}}
-        threads = [threading.Thread(target=lambda name=name: both.update({{name: run(name, num_slots=1, epochs=1, pause=0)}})) for name in "ab"]
+
+        def run_on_one_slot(name):
+            both[name] = run(name, num_slots=1, epochs=1, pause=0)
+
+        threads = [threading.Thread(target=run_on_one_slot, args=(name,)) for name in "ab"]
         for thread in threads: thread.start()
         for thread in threads: thread.join()
         after_a_checkpoint("taken", take_executor)
         taken = run("taken", timeout=10)
         print("RESULT", json.dumps({{
-            "lost": lost.attempts, "loss": lost.result["loss"], "both": {{name: trained.result for name, trained in both.items()}},
+            "lost": lost.attempts, "loss": lost.result["loss"],
+            "both": {{name: trained.result for name, trained in both.items()}},
             "taken": taken.attempts, "taken_loss": taken.result["loss"],
             "devices": [line.split()[1:] for name, rank in (("lost", 0), ("lost", 1), ("a", 0), ("b", 0))
-                        for line in (folder / name / f"worker-{{rank}}.log").read_text().splitlines() if line.startswith("devices")]}}))
-    """), folder)
+                        for line in (folder / name / f"worker-{{rank}}.log").read_text().splitlines()
+                        if line.startswith("devices")]}}))
+    """),
+        folder,
+    )
 
 
 def test_a_lost_executor_costs_at_most_an_interval(cluster):
@@ -122,12 +134,17 @@ def test_two_runs_share_a_cluster(cluster):
 
 def test_a_cluster_that_has_shrunk_for_good_finishes_on_what_is_left(cluster):
     attempts = cluster["taken"]
-    assert [a["slots"] for a in (attempts[0], attempts[-1])] == [2, 1] and attempts[-1]["outcome"] == "finished", attempts
+    assert [a["slots"] for a in (attempts[0], attempts[-1])] == [2, 1] and attempts[-1][
+        "outcome"
+    ] == "finished", attempts
     assert len(cluster["taken_loss"]) == 4 and 0 < attempts[0]["saved"]
 
 
 def test_each_task_trains_on_the_gpu_that_spark_gives_it(cluster):
-    assert len(cluster["devices"]) >= 4 and {tuple(d) for d in cluster["devices"]} <= {("0", "0"), ("1", "0")}, cluster["devices"]
+    assert len(cluster["devices"]) >= 4 and {tuple(d) for d in cluster["devices"]} <= {
+        ("0", "0"),
+        ("1", "0"),
+    }, cluster["devices"]
 
 
 def test_a_driver_that_dies_leaves_no_process_and_the_same_run_goes_on(tmp_path):
@@ -146,7 +163,9 @@ def test_a_driver_that_dies_leaves_no_process_and_the_same_run_goes_on(tmp_path)
     driver.wait()
     assert len(family) >= 4 and not psutil.wait_procs(family, timeout=30)[1], "a process outlives its driver"
     found = results(command, tmp_path)
-    assert [a["outcome"] for a in found["attempts"]] == ["The driver has gone.", "finished"] and len(found["loss"]) == 4
+    assert [a["outcome"] for a in found["attempts"]] == ["The driver has gone.", "finished"] and len(
+        found["loss"]
+    ) == 4
     assert found["attempts"][1]["first_step"] and json.loads(latest.read_text())["epoch"] == 4
 
 
@@ -155,7 +174,9 @@ def small_disk(tmp_path):
     "A directory on a file system of one megabyte."
     path = tmp_path / "disk"
     path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)], capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)], capture_output=True, text=True
+    )
     if mounted.returncode:
         pytest.skip(f"needs the right to mount a small file system: {mounted.stderr.strip()}")
     yield path
@@ -171,5 +192,7 @@ def test_a_full_disk_is_told_as_that(spark, small_disk):
         model.compile("sgd", "mse")
         model.fit(np.ones([8, 1]), np.ones([8, 1]), epochs=1)
 
-    with pytest.raises(TrainingError, match="the disk of the backup directory is full.*Remedy: free some space"):
+    with pytest.raises(
+        TrainingError, match="the disk of the backup directory is full.*Remedy: free some space"
+    ):
         run_distributed(fit_wide, 1, backup_dir=str(small_disk), timeout=60, bar=False)

@@ -1,4 +1,5 @@
-"""Distributed training on two hosts with addresses of their own, while their link holds and when it is cut."""
+"""Distributed training on two hosts with their own addresses, while their link works and when it is cut."""
+
 import json
 import os
 import re
@@ -30,8 +31,13 @@ def ip(*words):
 
 def environment(address):
     "For a Spark process on the host with this address."
-    return os.environ | {"SPARK_LOCAL_IP": address, "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT),
-                         "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return os.environ | {
+        "SPARK_LOCAL_IP": address,
+        "PYSPARK_PYTHON": sys.executable,
+        "PYTHONPATH": str(ROOT),
+        "TF_USE_LEGACY_KERAS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
 
 
 def wait_for(holds, seconds, process=None):
@@ -76,7 +82,9 @@ def make_hosts():
 
 def remove_hosts():
     "End what still runs on the hosts, and remove what `make_hosts` has made; any of it may be missing."
-    run = lambda *words: subprocess.run(["ip", *words], capture_output=True, text=True, check=False, timeout=30)
+    run = lambda *words: subprocess.run(
+        ["ip", *words], capture_output=True, text=True, check=False, timeout=30
+    )
     for host in HOSTS:
         for pid in map(int, run("netns", "pids", f"{NAME}-{host}").stdout.split()):
             with suppress(ProcessLookupError):
@@ -106,10 +114,20 @@ def master(hosts, tmp_path_factory):
     folder, processes = tmp_path_factory.mktemp("cluster"), []
 
     def start(kind, address, *options, prefix=()):
-        command = [*prefix, f"{pyspark.__path__[0]}/bin/spark-class", f"org.apache.spark.deploy.{kind}", "--host",
-                   address, "--webui-port", "0", *options]
+        command = [
+            *prefix,
+            f"{pyspark.__path__[0]}/bin/spark-class",
+            f"org.apache.spark.deploy.{kind}",
+            "--host",
+            address,
+            "--webui-port",
+            "0",
+            *options,
+        ]
         with open(folder / f"{address}.log", "wb") as log:
-            processes.append(subprocess.Popen(command, env=environment(address), stdout=log, stderr=log, cwd=folder))
+            processes.append(
+                subprocess.Popen(command, env=environment(address), stdout=log, stderr=log, cwd=folder)
+            )
 
     with socket.create_server((DRIVER, 0)) as free:
         port = free.getsockname()[1]
@@ -118,8 +136,18 @@ def master(hosts, tmp_path_factory):
         start("master.Master", DRIVER, "--port", str(port))
         wait_for(lambda: "I have been elected leader" in log.read_text(), 60, processes[0])
         for host, address in hosts.items():
-            start("worker.Worker", address, "--cores", "1", "--memory", "2g", "--work-dir", str(folder / host), master,
-                  prefix=within(host))
+            start(
+                "worker.Worker",
+                address,
+                "--cores",
+                "1",
+                "--memory",
+                "2g",
+                "--work-dir",
+                str(folder / host),
+                master,
+                prefix=within(host),
+            )
         wait_for(lambda: log.read_text().count("Registering worker") == len(hosts), 60, processes[0])
         yield master
     finally:
@@ -155,21 +183,24 @@ def fit_parabola(epochs, pause):
     return {"loss": history.history["loss"], "replicas": current_strategy().num_replicas_in_sync}
 
 for run_id, kwargs in runs.items():
-    trained = run_distributed(fit_parabola, num_slots=2, backup_dir=folder, run_id=run_id, timeout=8, save_every=3,
-                              bar=False, **kwargs)
+    trained = run_distributed(fit_parabola, num_slots=2, backup_dir=folder, run_id=run_id, timeout=8,
+                              save_every=3, bar=False, **kwargs)
     print("RESULT", run_id, json.dumps(trained.result), flush=True)
 """
 
 
 class Training(NamedTuple):
     "A program that trains on the cluster, first undisturbed in the run `whole`, then in the run `cut`."
+
     process: subprocess.Popen
     folder: Path
 
     def result(self, run_id):
         "What the training function has returned in a run, from the program's output, once it is there."
-        said = lambda: re.findall(rf"^RESULT {run_id} (.*)$", (self.folder / "driver.log").read_text(), re.MULTILINE)
-        until = time.monotonic() + 120
+        said = lambda: re.findall(
+            rf"^RESULT {run_id} (.*)$", (self.folder / "driver.log").read_text(), re.MULTILINE
+        )
+        until = time.monotonic() + 300
         while not said() and self.process.poll() is None and time.monotonic() < until:
             time.sleep(0.2)
         assert said(), (self.folder / "driver.log").read_text()[-5000:]
@@ -180,13 +211,24 @@ class Training(NamedTuple):
 def training(master, tmp_path_factory):
     "The program, started."
     folder = tmp_path_factory.mktemp("runs")
-    conf = {"spark.driver.host": DRIVER, "spark.driver.bindAddress": DRIVER, "spark.executor.memory": "1500m",
-            "spark.driver.memory": "1g", "spark.ui.enabled": "false"}
+    conf = {
+        "spark.driver.host": DRIVER,
+        "spark.driver.bindAddress": DRIVER,
+        "spark.executor.memory": "1500m",
+        "spark.driver.memory": "1g",
+        "spark.ui.enabled": "false",
+    }
     runs = {"whole": dict(epochs=2, pause=0), "cut": dict(epochs=4, pause=0.2)}
     command = [sys.executable, "-c", PROGRAM, str(folder), json.dumps(conf), json.dumps(runs)]
     with open(folder / "driver.log", "wb") as log:
-        process = subprocess.Popen(command, env=environment(DRIVER) | {"RGG_MASTER": master}, stdout=log, stderr=log,
-                                   cwd=ROOT, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            env=environment(DRIVER) | {"RGG_MASTER": master},
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
+            start_new_session=True,
+        )
     yield Training(process, folder)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -215,8 +257,12 @@ while True:
 
 def test_a_worker_out_of_the_drivers_reach_is_told_so_in_time(hosts):
     hub = Hub(DRIVER)
-    worker = subprocess.Popen([*within("a"), sys.executable, "-c", FAR_END, *map(str, hub.address), hub.key.hex()],
-                              env=environment(HOSTS["a"]), stderr=subprocess.PIPE, text=True)
+    worker = subprocess.Popen(
+        [*within("a"), sys.executable, "-c", FAR_END, *map(str, hub.address), hub.key.hex()],
+        env=environment(HOSTS["a"]),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert hub.inbox.get(timeout=60) == (1, {"kind": "watch", "silent": 0})
         with cut("a"):

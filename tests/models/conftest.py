@@ -1,4 +1,5 @@
-"""What the tests of several modules of `models` share: examples of two cycles of items, a saved GRU, counted evidence."""
+"""Fixtures of the tests of `models`: examples of two cycles of items, a saved GRU, counted evidence."""
+
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -16,7 +17,9 @@ def examples(spark, tmp_path_factory):
     rows = []
     for n in range(400):
         ids = [f"{'ab'[n % 2]}{(n // 2 + i) % 5}" for i in range(3 + n % 4)]
-        times = [end - timedelta(hours=n * 96 / 400) + timedelta(minutes=i - len(ids) + 1) for i in range(len(ids))]
+        times = [
+            end - timedelta(hours=n * 96 / 400) + timedelta(minutes=i - len(ids) + 1) for i in range(len(ids))
+        ]
         rows.append((f"s{n}", ids, ["view"] * len(ids), times, times[0], times[-1]))
     sessions = spark.createDataFrame(
         rows,
@@ -24,7 +27,12 @@ def examples(spark, tmp_path_factory):
         "started_at timestamp, ended_at timestamp",
     )
     lake = Lake(str(tmp_path_factory.mktemp("lake")), spark)
-    lake.write(spark.createDataFrame([(f"{c}{i}", c) for c in "ab" for i in range(5)], "item_id string, brand string"), "items")
+    lake.write(
+        spark.createDataFrame(
+            [(f"{c}{i}", c) for c in "ab" for i in range(5)], "item_id string, brand string"
+        ),
+        "items",
+    )
     return write_examples(lake, sessions, shards=2).path
 
 
@@ -37,5 +45,8 @@ def saved(cycles_gru, small_catalogue, tmp_path_factory):
 @pytest.fixture
 def evidence():
     "Of nine rows: 3 followed 2 and 4 followed 3."
-    return Evidence(np.array([2 * 9 + 3, 3 * 9 + 4]), np.array([[0.5, 0.6, 0.7], [0.1, 0.2, 0.3]], np.float32),
-                    np.arange(36, dtype=np.float32).reshape(9, 4) / 36)
+    return Evidence(
+        np.array([2 * 9 + 3, 3 * 9 + 4]),
+        np.array([[0.5, 0.6, 0.7], [0.1, 0.2, 0.3]], np.float32),
+        np.arange(36, dtype=np.float32).reshape(9, 4) / 36,
+    )

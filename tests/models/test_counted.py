@@ -19,11 +19,20 @@ def saved(request, small_catalogue, tmp_path_factory):
     "Cycles a b c and d e f, remembered by session and by item."
     item_index = np.array([2, 3, 4, 2, 3, 4, 5, 6, 7, 5, 6, 7], np.int32)
     if request.param == "sessions":
-        model = SessionNeighbours(PastSessions(item_index, np.array([0, 6, 12]), np.array([2.0, 1.0])), 9, Similarity(idf=False))
+        model = SessionNeighbours(
+            PastSessions(item_index, np.array([0, 6, 12]), np.array([2.0, 1.0])), 9, Similarity(idf=False)
+        )
     else:
         then = np.array([3, 4, 2, 6, 7, 5], np.int32)
-        model = ItemNeighbours(Followers(np.array([0, 0, 0, 1, 2, 3, 4, 5, 6, 6]), then, np.ones(6, np.float32)), small_catalogue.counts)
-    return CountedPredictor(save_counted_model(model, small_catalogue, str(tmp_path_factory.mktemp("saved") / "model"), 0.25, top_k=5))
+        model = ItemNeighbours(
+            Followers(np.array([0, 0, 0, 1, 2, 3, 4, 5, 6, 6]), then, np.ones(6, np.float32)),
+            small_catalogue.counts,
+        )
+    return CountedPredictor(
+        save_counted_model(
+            model, small_catalogue, str(tmp_path_factory.mktemp("saved") / "model"), 0.25, top_k=5
+        )
+    )
 
 
 def sessions(*item_index):
@@ -31,8 +40,15 @@ def sessions(*item_index):
 
 
 def test_a_saved_model_answers_as_every_model_does(saved):
-    got = saved.predict(sessions((["a", "b"], ["view", "view"]), ([], []), (["zz"], ["view"]), (["d", "e"], ["view", "purchase"])), k=3)
-    assert got.columns.tolist() == ["item_ids", "scores", "purchase_intent"] and set(got.purchase_intent) == {0.25}
+    got = saved.predict(
+        sessions(
+            (["a", "b"], ["view", "view"]), ([], []), (["zz"], ["view"]), (["d", "e"], ["view", "purchase"])
+        ),
+        k=3,
+    )
+    assert got.columns.tolist() == ["item_ids", "scores", "purchase_intent"] and set(got.purchase_intent) == {
+        0.25
+    }
     assert set(got.item_ids[0]) <= {"a", "b", "c", "d", "e", "new"} and all(len(x) == 3 for x in got.item_ids)
     assert "c" in got.item_ids[0] and got.scores[0] == sorted(got.scores[0], reverse=True)
     assert "e" not in got.item_ids[3] and "f" not in got.item_ids[3]  # bought; not on sale
@@ -40,8 +56,12 @@ def test_a_saved_model_answers_as_every_model_does(saved):
 
 
 def test_ranks_follow_the_protocol(saved):
-    frame = sessions((["a", "b", "c"], ["view"] * 3), (["a", "nobody", "b"], ["view"] * 3),
-                     (["d", "e", "e", "f"], ["view", "view", "purchase", "view"]), (["a"], ["view"]))
+    frame = sessions(
+        (["a", "b", "c"], ["view"] * 3),
+        (["a", "nobody", "b"], ["view"] * 3),
+        (["d", "e", "e", "f"], ["view", "view", "purchase", "view"]),
+        (["a"], ["view"]),
+    )
     ranks = saved.ranks(frame)
     assert [len(r) for r in ranks] == [2, 1, 2, 0]
     scores = saved.scores(saved.encode(["a", "b"]))[2:8]
@@ -51,7 +71,9 @@ def test_ranks_follow_the_protocol(saved):
 
 
 def test_among_the_candidates_a_new_item_is_ranked_last(saved):
-    frame = sessions((["nobody", "a", "b", "new", "f"], ["view"] * 5), ([], []), (["a", "b", "c"] * 80, ["view"] * 240))
+    frame = sessions(
+        (["nobody", "a", "b", "new", "f"], ["view"] * 5), ([], []), (["a", "b", "c"] * 80, ["view"] * 240)
+    )
     ranks = saved.event_ranks(frame, "candidates")
     scores = saved.scores(saved.encode(["a"]))[saved.candidates]
     assert ranks[0].tolist() == [0, ranks[0][1], (scores >= scores[1]).sum(), 6, 0] and ranks[0][1] > 0

@@ -18,7 +18,11 @@ def test_pairs_are_found_and_others_are_zero(evidence, tmp_path):
     assert not found[2].any()
     grown = evidence.with_rows(11)
     assert np.array_equal(PairTable(grown)(tf.constant([[2], [3], [10]]), tf.constant([[3, 4]])), found)
-    assert grown.items.shape == (11, 4) and np.array_equal(grown.items[:9], evidence.items) and np.array_equal(grown.items[9:], evidence.items[[0, 0]])
+    assert (
+        grown.items.shape == (11, 4)
+        and np.array_equal(grown.items[:9], evidence.items)
+        and np.array_equal(grown.items[9:], evidence.items[[0, 0]])
+    )
 
 # %% ../../notebooks/library/models/15_evidence.ipynb #53526475
 @pytest.fixture(scope="module")
@@ -26,21 +30,40 @@ def counted(spark, tmp_path_factory):
     "The evidence of two sessions, a day apart; the rows are a 2, b 3, c 4."
     path = str(tmp_path_factory.mktemp("counted") / "catalogue")
     items = [("a", 2, 2, [1], True), ("b", 3, 2, [1], True), ("c", 4, 0, [2], True)]
-    spark.createDataFrame(items, "item_id string, item_index int, count long, features array<int>, on_sale boolean").write.parquet(path)
-    sessions = [("s1", ["a", "b", "b"], ["view", "view", "cart"], 0), ("s2", ["a", "b", "a"], ["view"] * 3, 86_400)]
-    examples = spark.createDataFrame(sessions, "session_id string, item_ids array<string>, event_types array<string>, end long")
+    spark.createDataFrame(
+        items, "item_id string, item_index int, count long, features array<int>, on_sale boolean"
+    ).write.parquet(path)
+    sessions = [
+        ("s1", ["a", "b", "b"], ["view", "view", "cart"], 0),
+        ("s2", ["a", "b", "a"], ["view"] * 3, 86_400),
+    ]
+    examples = spark.createDataFrame(
+        sessions, "session_id string, item_ids array<string>, event_types array<string>, end long"
+    )
     return count_evidence(examples.withColumn("ended_at", F.timestamp_seconds("end")), path)
 
 
 def test_pairs_are_shares_of_what_followed(counted):
     found = {divmod(int(key), 5): numbers.tolist() for key, numbers in zip(counted.keys, counted.pairs)}
     together = 2 / (2 + 20)  # two common sessions, two each; `neighbours.follow` adds 20
-    expected = {(2, 3): [2 / 7, 2 / 7.5, together], (3, 2): [1 / 6, 1 / 6, together], (2, 2): [0, 0.5 / 7.5, 0]}
-    assert found.keys() == expected.keys() and all(found[pair] == pytest.approx(expected[pair]) for pair in expected)
+    expected = {
+        (2, 3): [2 / 7, 2 / 7.5, together],
+        (3, 2): [1 / 6, 1 / 6, together],
+        (2, 2): [0, 0.5 / 7.5, 0],
+    }
+    assert found.keys() == expected.keys() and all(
+        found[pair] == pytest.approx(expected[pair]) for pair in expected
+    )
 
 
 def test_items_are_told_apart_by_views_and_days(counted):
     popularity, recent, age, silence = counted.items.T
-    assert popularity[2] == pytest.approx(np.log(4 / 10 * 5)) and popularity[4] == pytest.approx(np.log(1 / 10 * 5))
-    assert recent[2] > recent[3] > recent[4]  # a 2½ and b 1½: each has two or three views, those of a are newer
-    assert age[2:].tolist() == pytest.approx([np.log(2), np.log(2), 0]) and silence[2:].tolist() == pytest.approx([0, 0, np.log(31)])
+    assert popularity[2] == pytest.approx(np.log(4 / 10 * 5)) and popularity[4] == pytest.approx(
+        np.log(1 / 10 * 5)
+    )
+    assert (
+        recent[2] > recent[3] > recent[4]
+    )  # a 2½ and b 1½: each has two or three views, those of a are newer
+    assert age[2:].tolist() == pytest.approx([np.log(2), np.log(2), 0]) and silence[
+        2:
+    ].tolist() == pytest.approx([0, 0, np.log(31)])

@@ -48,43 +48,56 @@ FRESH = """
 
 
 def in_a_fresh_process(exact, approximate, frame):
-    "What a process of its own says without ScaNN, of an exact and an approximate model, and of the latter with it."
-    command = [sys.executable, "-c", textwrap.dedent(FRESH), exact, approximate, json.dumps(frame.to_dict("list"))]
+    "Return what a new process gives: the exact model's lists, the error without ScaNN, the lists with it."
+    command = [sys.executable, "-c", textwrap.dedent(FRESH), exact, approximate]
+    command.append(json.dumps(frame.to_dict("list")))
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return [json.loads(line) for line in done.stdout.splitlines()[-3:]]
 
 
-def test_an_approximate_model_answers_as_the_exact_one_and_comes_back_in_a_fresh_process(tmp_path):
+def test_an_approximate_model_predicts_nearly_as_the_exact_one_and_loads_in_a_fresh_process(tmp_path):
     items, random = 2_000, np.random.default_rng(7)
     ids = np.array(["", "[UNK]", *(f"item-{i}" for i in range(items))], dtype=object)
     counts = np.concatenate([[0, 0], np.sort(random.integers(1, 99, items))[::-1]])
     on_sale = np.arange(items + 2) % 3 != 0
-    catalogue = Catalogue(ids, counts, np.zeros((items + 2, 0), np.int32), (), on_sale & (np.arange(items + 2) > 1))
-    vectors = random.normal(size=(40, 8))[np.arange(items + 2) % 40] + 0.2 * random.normal(size=(items + 2, 8))
+    on_sale &= np.arange(items + 2) > 1
+    catalogue = Catalogue(ids, counts, np.zeros((items + 2, 0), np.int32), (), on_sale)
+    centres = random.normal(size=(40, 8))
+    vectors = centres[np.arange(items + 2) % 40] + 0.2 * random.normal(size=(items + 2, 8))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     encoder = VectorModel(vectors, 0.25)
-    paths = {kind: export_model(Served(catalogue, encoder, vectors, 20, kind), str(tmp_path / kind)) for kind in ("exact", "scann")}
+    paths = {}
+    for kind in ("exact", "scann"):
+        paths[kind] = export_model(Served(catalogue, encoder, vectors, 20, kind), str(tmp_path / kind))
     reports = {kind: read_model_card(path)["index"] for kind, path in paths.items()}
     assert all(report["kind"] == kind for kind, report in reports.items())
-    assert reports["scann"]["recall"] >= 0.95 and reports["scann"]["candidates"] == catalogue.on_sale.sum()
+    assert reports["scann"]["recall"] >= 0.95
+    assert reports["scann"]["candidates"] == catalogue.on_sale.sum()
 
     bought = SavedModelPredictor(paths["exact"]).predict(sessions((["item-5"], ["view"]))).item_ids[0][:15]
-    frame = sessions((["item-5", *bought], ["view"] + ["purchase"] * 15), (["item-40", "item-80"], ["view", "cart"]), ([], []))
+    frame = sessions(
+        (["item-5", *bought], ["view"] + ["purchase"] * 15),
+        (["item-40", "item-80"], ["view", "cart"]),
+        ([], []),  # all items are alike to it
+    )
     exact, approximate = (SavedModelPredictor(paths[kind]).predict(frame) for kind in ("exact", "scann"))
     shared = [len(set(a) & set(b)) for a, b in zip(exact.item_ids, approximate.item_ids)]
-    assert shared[0] >= 19 and shared[1] >= 19, "the third session is empty, and all items are alike to it"
-    assert all(len(found) == 20 for found in approximate.item_ids) and not set(bought) & set(approximate.item_ids[0])
-    assert {int(item[5:]) % 3 for item in sum(approximate.item_ids, [])} == {0, 2}, "only what is on sale"
+    assert shared[0] >= 19 and shared[1] >= 19
+    assert all(len(found) == 20 for found in approximate.item_ids)
+    assert not set(bought) & set(approximate.item_ids[0])
+    numbers = {int(item[5:]) for item in sum(approximate.item_ids, [])}
+    assert {number % 3 for number in numbers} == {0, 2}, "an item that is not on sale"
     one = sessions((["item-40", "item-80", "item-41"], ["view"] * 3))
-    assert [x.tolist() for x in load_predictor(paths["scann"]).ranks(one)] == [x.tolist() for x in load_predictor(paths["exact"]).ranks(one)]
+    ranks = {kind: load_predictor(path).ranks(one) for kind, path in paths.items()}
+    np.testing.assert_array_equal(ranks["scann"], ranks["exact"])
 
     without, refused, found = in_a_fresh_process(paths["exact"], paths["scann"], frame)
     assert without == exact.item_ids.tolist() and found == approximate.item_ids.tolist()
     assert "scann" in refused and "index = exact" in refused
 
 # %% ../../notebooks/library/models/08_export.ipynb #a378c24c
-def test_a_new_sale_needs_no_training(saved, small_catalogue, tmp_path):
+def test_new_items_are_taken_in_without_training(saved, small_catalogue, tmp_path):
     more = Catalogue(
         ids=np.array([*small_catalogue.ids, "newer"], dtype=object),
         counts=np.append(small_catalogue.counts, 0),
@@ -92,19 +105,21 @@ def test_a_new_sale_needs_no_training(saved, small_catalogue, tmp_path):
         feature_sizes=(3,),
         on_sale=np.array([False, False, True, False, False, False, False, True, False, True]),
     )
-    again = load_predictor(export_model(replace_candidates(saved.path, more), str(tmp_path / "refreshed")))
+    refreshed = replace_candidates(saved.path, more)
+    again = load_predictor(export_model(refreshed, str(tmp_path / "refreshed")))
     found = again.predict(sessions((["a", "b"], ["view", "view"]), (["newer"], ["view"])))
     assert [sorted(x) for x in found.item_ids] == [["a", "f", "newer"]] * 2
     frame = sessions((["a", "b", "c", "a"], ["view"] * 4), (["d", "e", "e"], ["view", "view", "purchase"]))
-    assert [r.tolist() for r in again.ranks(frame)] == [r.tolist() for r in saved.ranks(frame)], "the network is the same"
-    np.testing.assert_allclose(again.predict(frame).purchase_intent, saved.predict(frame).purchase_intent, rtol=1e-5)
+    assert [r.tolist() for r in again.ranks(frame)] == [r.tolist() for r in saved.ranks(frame)]
+    intents = [model.predict(frame).purchase_intent for model in (again, saved)]
+    np.testing.assert_allclose(*intents, rtol=1e-5)
     with pytest.raises(UserError, match="does not begin with the vocabulary"):
         replace_candidates(saved.path, replace(more, ids=more.ids[[0, 1, 3, 2, 4, 5, 6, 7, 8, 9]]))
-    with pytest.raises(UserError, match=r"\(4,\) values, but the model learnt \(3,\)"):
+    with pytest.raises(UserError, match=r"\(4,\) values, but the model was trained with \(3,\)"):
         replace_candidates(saved.path, replace(more, feature_sizes=(4,)))
     for name in ("served.json", "catalogue.parquet"):
         Path(saved.path, name).rename(tmp_path / name)
-        with pytest.raises(UserError, match="no sequence model that has kept its catalogue"):
+        with pytest.raises(UserError, match="not a sequence model saved with its catalogue"):
             replace_candidates(saved.path, more)
         (tmp_path / name).rename(Path(saved.path, name))
 
@@ -112,9 +127,11 @@ def test_a_new_sale_needs_no_training(saved, small_catalogue, tmp_path):
 def test_weights_are_read_by_name_and_the_first_that_does_not_fit_is_named(
     saved, small_catalogue, cycles_gru
 ):
-    assert "grus-0-cell-kernel" in named_weights(cycles_gru) and not [name for name in named_weights(cycles_gru) if "loss_seen" in name]
+    names = list(named_weights(cycles_gru))
+    assert "grus-0-cell-kernel" in names and not [name for name in names if "loss_seen" in name]
     wider = SessionGRU(small_catalogue, GRUSettings(width=17, negatives=32))
-    with pytest.raises(UserError, match=r"The weight events of the model .* has the shape \[4, 16\], but .* \[4, 17\]"):
+    shapes = r"has the shape \[4, 16\], but .* \[4, 17\]"
+    with pytest.raises(UserError, match=f"The weight events of the model .* {shapes}"):
         read_weights(saved.path, "", wider)
     deeper = SessionGRU(small_catalogue, GRUSettings(width=16, negatives=32, layers=2))
     with pytest.raises(UserError, match="The weight grus-1-cell-.* is missing"):

@@ -14,7 +14,7 @@ def test_the_gru_learns_what_comes_next(cycles_gru):
     assert intent[0] < 0.2 and intent[1] > 0.8
 
 # %% ../../notebooks/library/models/05_gru.ipynb #04827919
-def test_padding_changes_no_state(cycles_gru):
+def test_padding_does_not_change_states(cycles_gru):
     short, _ = cycles_gru.queries(tf.constant([[2, 3]]), tf.constant([[1, 1]]))
     long, _ = cycles_gru.queries(tf.constant([[2, 3, 0, 0, 0]]), tf.constant([[1, 1, 0, 0, 0]]))
     np.testing.assert_allclose(short, long[:, :2], atol=1e-6)

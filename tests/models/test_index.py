@@ -20,16 +20,22 @@ from rgg_shared.models.index import (
 
 # %% ../../notebooks/library/models/07_index.ipynb #32269a08
 def clustered(items, queries=200, width=16, seed=1):
-    "Candidates of length 1 around 50 centres with a bias behind them, and queries that look for some of them."
+    "Return candidates of length 1 around 50 centres, with a bias behind them, and queries near some of them."
     random = np.random.default_rng(seed)
-    vectors = random.normal(size=(50, width))[random.integers(0, 50, items)] + 0.5 * random.normal(size=(items, width))
+    vectors = random.normal(size=(50, width))[random.integers(0, 50, items)]
+    vectors = vectors + 0.5 * random.normal(size=(items, width))
     wanted = vectors[:queries] + 0.3 * random.normal(size=(queries, width))
-    length = lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)
-    bias, one = random.normal(0, 0.3, (items, 1)), np.ones((queries, 1))
-    return np.hstack([length(vectors), bias]).astype(np.float32), np.hstack([16 * length(wanted), one]).astype(np.float32)
+    bias = random.normal(0, 0.3, (items, 1))
+    candidates = np.hstack([normalised(vectors), bias])
+    looking = np.hstack([16 * normalised(wanted), np.ones((queries, 1))])
+    return candidates.astype(np.float32), looking.astype(np.float32)
+
+
+def normalised(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 # %% ../../notebooks/library/models/07_index.ipynb #2e44a09d
-def test_brute_force_is_what_numpy_finds(monkeypatch):
+def test_brute_force_finds_the_same_as_numpy(monkeypatch):
     vectors, queries = clustered(300, 20)
     want = np.argsort(-queries @ vectors.T, axis=1)[:, :7]
     for block in (2**26, 900):  # all queries at once, and three by three
@@ -39,7 +45,7 @@ def test_brute_force_is_what_numpy_finds(monkeypatch):
         np.testing.assert_allclose(scores, np.take_along_axis(queries @ vectors.T, want, 1), rtol=1e-5)
 
 # %% ../../notebooks/library/models/07_index.ipynb #77b9c58d
-def test_missing_scann_is_told_with_a_remedy(monkeypatch):
+def test_an_error_about_missing_scann_names_the_remedy(monkeypatch):
     real = builtins.__import__
 
     def without(name, *args, **kwargs):
@@ -52,60 +58,67 @@ def test_missing_scann_is_told_with_a_remedy(monkeypatch):
         Scann(*clustered(300, 20), k=5)
 
 # %% ../../notebooks/library/models/07_index.ipynb #bfb4876c
-def test_scann_finds_nearly_all_at_a_part_of_the_work():
+def test_scann_finds_nearly_all_with_a_fraction_of_the_work():
     vectors, queries = clustered(20_000, 400)
     found = Scann(vectors, queries[:200], k=20)
     scores, positions = found(queries[200:], 20)
     best = Exact(vectors)(queries[200:], 20)[1].numpy()
     assert recall(best, positions.numpy()) >= 0.95 and found.recall >= WANTED_RECALL
-    assert found.searched <= found.leaves / 5 and found.most < 2_500, "no more than it needs"
-    np.testing.assert_allclose(scores, np.take_along_axis(queries[200:] @ vectors.T, positions.numpy(), 1), rtol=1e-4)
+    assert found.searched <= found.leaves / 5 and found.most < 2_500
+    exact = np.take_along_axis(queries[200:] @ vectors.T, positions.numpy(), 1)
+    np.testing.assert_allclose(scores, exact, rtol=1e-4)
     np.testing.assert_allclose(found.scores(queries[:3]), queries[:3] @ vectors.T, rtol=1e-4, atol=1e-4)
     alone = found(queries[200:201], 20)[1].numpy()
-    assert np.array_equal(alone, positions[:1]), "an answer does not depend on its batch"
+    assert np.array_equal(alone, positions[:1]), "a result depends on its batch"
 
 
-def test_leaves_that_hold_too_little_leave_the_rest_of_a_list_empty():
+def test_a_list_ends_early_if_the_leaves_searched_hold_too_few_candidates():
     found = Scann(*clustered(2_000, 100), k=5)
     found.searched = 1
     scores, positions = found(clustered(2_000, 100)[1], 400)
     lengths = np.isfinite(scores).sum(axis=1)
     assert scores.shape == positions.shape == (100, 400) and lengths.min() < lengths.max() < 400
-    assert np.array_equal(np.isfinite(scores), np.arange(400) < lengths[:, None]), "what is missing is at the end"
+    assert np.array_equal(np.isfinite(scores), np.arange(400) < lengths[:, None]), "a gap inside a list"
 
 # %% ../../notebooks/library/models/07_index.ipynb #d341269b
-def test_the_size_of_the_catalogue_chooses_and_a_bad_approximation_is_refused(monkeypatch, capsys):
+def test_the_number_of_candidates_chooses_and_a_low_recall_is_refused(monkeypatch, capsys):
     vectors, queries = clustered(3_000)
-    build = lambda kind: build_index(vectors, lambda: queries, 10, kind)
+
+    def build(kind):
+        return build_index(vectors, lambda: queries, 10, kind)
+
     found, report = build("auto")
     assert isinstance(found, Exact) and report.recall == 1 and report.kind == "exact"
     monkeypatch.setattr("rgg_shared.models.index.EXACT_UP_TO", 2_999)
     found, report = build("auto")
-    assert isinstance(found, Scann) and MIN_RECALL <= report.recall == found.recall and report.reordered >= 10 + 200
+    assert isinstance(found, Scann) and MIN_RECALL <= report.recall == found.recall
+    assert report.reordered >= 10 + 200
     assert isinstance(build("exact")[0], Exact)
     monkeypatch.setattr("rgg_shared.models.index.MIN_RECALL", 1.01)
-    with pytest.raises(UserError, match=r"recall@10 over 3,000 candidates is [01]\.\d+ with \d+ of 109 leaves.*at least 1.01 is needed.*index = exact"):
+    found = r"recall@10 over 3,000 candidates is [01]\.\d+ with \d+ of 109 leaves"
+    with pytest.raises(UserError, match=rf"{found}.*at least 1.01 is needed.*index = exact"):
         build("scann")
-    assert build("auto")[1].kind == "exact" and "too little" in capsys.readouterr().out
+    assert build("auto")[1].kind == "exact" and "too low" in capsys.readouterr().out
     with pytest.raises(UserError, match="`index` is `fast`"):
         build("fast")
 
 # %% ../../notebooks/library/models/07_index.ipynb #b1ac6ef8
-def test_lists_keep_their_length_without_what_is_excluded():
+def test_lists_keep_their_length_without_excluded_items():
     vectors, queries = clustered(3_000, 50)
     names = tf.range(3_000) * 2 + 7
     for found in (Exact(vectors), Scann(vectors, queries, k=10)):
         best = found(queries, 40)[1].numpy()
-        excluded = np.zeros((50, 30), np.int32)  # 0 is no candidate's name
+        excluded = np.zeros((50, 30), np.int32)  # no candidate has the name 0
         excluded[:, 3:] = best[:, :27] * 2 + 7
         excluded[7] = 0
         scores, positions = top_k_without(found, queries, 10, names, tf.constant(excluded))
         rest = [r for r in range(50) if r != 7]
-        assert np.array_equal(positions.numpy()[rest], best[rest, 27:37]) and np.array_equal(positions[7], best[7, :10])
+        assert np.array_equal(positions.numpy()[rest], best[rest, 27:37])
+        assert np.array_equal(positions[7], best[7, :10])
         assert np.isfinite(scores).all() and np.all(np.diff(scores) <= 0)
 
 
-def test_a_catalogue_that_is_used_up_gives_a_short_list():
+def test_a_list_is_short_if_too_few_candidates_are_left():
     vectors, queries = clustered(12, 2)
     excluded = tf.constant([[1, 2, 3, 4, 5], [0, 0, 0, 0, 1]])
     scores, positions = top_k_without(Exact(vectors), queries, 10, tf.range(12), excluded)

@@ -18,8 +18,13 @@ from rgg_shared.models.item_rules import (
 @pytest.fixture(scope="module")
 def clicks(spark):
     "Events of three sessions; x is unknown, and is left out before anything else."
-    sessions = [("s1", ["a", "x", "b", "c"], ["view"] * 4), ("s2", ["a", "b", "b"], ["view", "cart", "view"]), ("s3", ["c", "a"], ["view"] * 2)]
-    examples = spark.createDataFrame(sessions, "session_id string, item_ids array<string>, event_types array<string>")
+    sessions = [
+        ("s1", ["a", "x", "b", "c"], ["view"] * 4),
+        ("s2", ["a", "b", "b"], ["view", "cart", "view"]),
+        ("s3", ["c", "a"], ["view"] * 2),
+    ]
+    schema = "session_id string, item_ids array<string>, event_types array<string>"
+    examples = spark.createDataFrame(sessions, schema)
     item_index = spark.createDataFrame([("a", 2), ("b", 3), ("c", 4)], "item_id string, item_index int")
     return number_events(examples, item_index).cache()
 
@@ -49,13 +54,22 @@ def test_followers_are_counted_as_their_definitions_say(clicks, method, expected
 
 def test_only_the_heaviest_followers_are_kept(clicks):
     found = heaviest_followers(count_followers(clicks, "rules"), 5, most=1)
-    assert found.starts.tolist() == [0, 0, 0, 1, 2, 3] and found.item_index.tolist() == [3, 3, 2] and found.weights[0] == 1.5
+    assert found.starts.tolist() == [0, 0, 0, 1, 2, 3]
+    assert found.item_index.tolist() == [3, 3, 2] and found.weights[0] == 1.5
     with pytest.raises(UserError, match="choose markov, rules or item_knn"):
         count_followers(clicks, "ruels")
 
 
 def test_behind_the_followers_comes_popularity():
-    model = ItemNeighbours(Followers(np.array([0, 0, 0, 1, 1]), np.array([3], np.int32), np.array([0.25], np.float32)), np.array([0, 0, 9, 4]))
-    after = lambda *live: (model.add(np.array(live, np.int32), out := np.zeros(4, np.float32)), out)[1]
-    assert after(2).argsort()[::-1][:2].tolist() == [3, 2] and after(3).argsort()[::-1][:2].tolist() == [2, 3]
-    assert after().tolist() == after(3).tolist() and popularity_model(np.array([0, 0, 9, 4])).base.argmax() == 2
+    starts, weights = np.array([0, 0, 0, 1, 1]), np.array([0.25], np.float32)
+    model = ItemNeighbours(Followers(starts, np.array([3], np.int32), weights), np.array([0, 0, 9, 4]))
+
+    def after(*live):
+        scores = np.zeros(4, np.float32)
+        model.add(np.array(live, np.int32), scores)
+        return scores
+
+    assert after(2).argsort()[::-1][:2].tolist() == [3, 2]
+    assert after(3).argsort()[::-1][:2].tolist() == [2, 3]
+    assert after().tolist() == after(3).tolist()
+    assert popularity_model(np.array([0, 0, 9, 4])).base.argmax() == 2

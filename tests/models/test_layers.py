@@ -22,11 +22,12 @@ def test_gradients_of_small_and_large_tables_are_the_same():
 
 # %% ../../notebooks/library/models/02_layers.ipynb #b08211ff
 def trained(optimizer, size, batches):
-    "A table after steps in which each row's gradient is its number of occurrences times 1, 2, 3, ..."
+    "Return a table after steps in which each row's gradient is its number of occurrences times 1, 2, 3, ..."
     table = tf.Variable(tf.ones([size, 2]))
     for item_index in batches:
         with tf.GradientTape() as tape:
-            total = tf.reduce_sum(lookup(table, tf.constant(item_index)) * tf.range(1.0, len(item_index) + 1)[:, None])
+            weights = tf.range(1.0, len(item_index) + 1)[:, None]
+            total = tf.reduce_sum(lookup(table, tf.constant(item_index)) * weights)
         optimizer.apply_gradients([(tape.gradient(total, table), table)])
     return table.numpy()
 
@@ -45,7 +46,7 @@ def test_a_row_that_a_batch_does_not_hold_stays():
     assert (after[3] == before[3]).all() and (adam[3] < after[3]).all()
 
 
-def test_small_tables_are_keras_adams():
+def test_small_tables_are_updated_as_by_kerass_adam():
     lazy, adam = (trained(make(0.1), 8, [[3], [3], [5]]) for make in (LazyAdam, tf.keras.optimizers.Adam))
     np.testing.assert_array_equal(lazy, adam)
 
@@ -59,9 +60,10 @@ def test_an_item_without_clicks_is_told_apart_by_its_content(small_catalogue):
     assert not np.allclose(vectors[0], vectors[1])
 
 
-def test_in_training_items_are_made_new(small_catalogue):
+def test_training_treats_a_share_of_the_items_as_new(small_catalogue):
     tower = ItemTower(small_catalogue, GRUSettings(width=8, id_dropout=0.5))
-    item_index, new = tf.range(2, 8), tower.contents[0].numpy()[small_catalogue.features[2:8, 0]] + tower.ids[1]
+    item_index = tf.range(2, 8)
+    new = tower.contents[0].numpy()[small_catalogue.features[2:8, 0]] + tower.ids[1]
     as_new = [np.isclose(tower(item_index, training=True), new).all(axis=1) for _ in range(50)]
     assert 0.4 < np.mean(as_new) < 0.6
     np.testing.assert_allclose(tower(item_index), tower.ids[2:8] + new - tower.ids[1], rtol=1e-5)

@@ -18,7 +18,8 @@ from rgg_shared.models.losses import (
 
 # %% ../../notebooks/library/models/03_losses.ipynb #25ee97f5
 def test_events_of_items_outside_the_vocabulary_are_taken_out():
-    item_index, events, inside = drop_unknown(tf.constant([[2, 1, 3, 0], [9, 4, 0, 0]]), tf.constant([[1, 1, 3, 0], [1, 2, 0, 0]]), vocab_size=5)
+    sessions, kinds = tf.constant([[2, 1, 3, 0], [9, 4, 0, 0]]), tf.constant([[1, 1, 3, 0], [1, 2, 0, 0]])
+    item_index, events, inside = drop_unknown(sessions, kinds, vocab_size=5)
     assert item_index.numpy().tolist() == [[2, 3], [4, 0]] and events.numpy().tolist() == [[1, 3], [2, 0]]
     assert inside.numpy().tolist() == [[True, False, True, False], [False, True, False, False]]
 
@@ -46,7 +47,8 @@ def test_negatives_follow_smoothed_popularity(small_catalogue):
 # %% ../../notebooks/library/models/03_losses.ipynb #6eef20c9
 def some_vectors(n=7, sample=11, width=4):
     random = np.random.default_rng(2)
-    queries, positives, negatives = (tf.constant(random.normal(size=(k, width)), tf.float32) for k in (n, n, sample))
+    sizes = (n, n, sample)
+    queries, positives, negatives = (tf.constant(random.normal(size=(k, width)), tf.float32) for k in sizes)
     return queries, positives, negatives, tf.constant(random.random((n, sample)) < 0.2)
 
 
@@ -57,7 +59,8 @@ def test_the_sampled_softmax_and_its_gradient_are_tensorflows():
     def plain(queries, positives, negatives):
         own = tf.reduce_sum(queries * positives, axis=1, keepdims=True)
         others = tf.where(hits, -1e9, tf.matmul(queries, negatives, transpose_b=True))
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.zeros(7, tf.int32), tf.concat([own, others], axis=1))
+        logits = tf.concat([own, others], axis=1)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.zeros(7, tf.int32), logits)
 
     found = []
     for loss in (plain, lambda *vectors: sampled_softmax(*vectors, hits)):
@@ -70,8 +73,9 @@ def test_the_sampled_softmax_and_its_gradient_are_tensorflows():
         np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-6)
 
 
-def test_the_sampled_softmax_bears_large_scores():
-    far = tf.constant([[300.0]]), tf.constant([[1.0]]), tf.constant([[-1.0], [0.5]]), tf.constant([[False, False]])
+def test_the_sampled_softmax_stays_finite_for_large_scores():
+    query, positive, negatives = tf.constant([[300.0]]), tf.constant([[1.0]]), tf.constant([[-1.0], [0.5]])
+    far = query, positive, negatives, tf.constant([[False, False]])
     assert sampled_softmax(*far).numpy().tolist() == [0]
 
 
@@ -91,14 +95,20 @@ def test_ranks_do_not_depend_on_how_many_are_computed_at_a_time():
     item_index = tf.range(7)
     scores = tf.matmul(queries, candidates, transpose_b=True)
     for most in (5, 11, 33, 1000, 2**26):
-        np.testing.assert_array_equal(ranks_among(queries, candidates, item_index, most), conservative_ranks(scores, item_index))
+        ranks = ranks_among(queries, candidates, item_index, most)
+        np.testing.assert_array_equal(ranks, conservative_ranks(scores, item_index))
     assert ranks_among(queries[:0], candidates, item_index[:0]).shape == (0,)
 
 
-def test_no_more_positions_are_ranked_than_there_are(monkeypatch):
+def test_few_positions_are_ranked_in_one_block_without_padding(monkeypatch):
     queries, _, candidates, _ = some_vectors()
-    ranked, rank = [], conservative_ranks
-    monkeypatch.setattr("rgg_shared.models.losses.conservative_ranks", lambda scores, item_index: ranked.append(int(tf.size(item_index))) or rank(scores, item_index))
+    ranked = []
+
+    def count_and_rank(scores, item_index):
+        ranked.append(int(tf.size(item_index)))
+        return conservative_ranks(scores, item_index)
+
+    monkeypatch.setattr("rgg_shared.models.losses.conservative_ranks", count_and_rank)
     ranks_among(queries, candidates, tf.range(7))
     assert ranked == [7]
 

@@ -24,8 +24,13 @@ from rgg_shared.models.table import RankerSettings
 # %% ../../notebooks/library/models/16_ranker.ipynb #10da0abc
 def test_losses_of_hand_computed_lists():
     scores, labels = tf.math.log([[2.0, 1.0, 1.0], [4.0, 3.0, 1.0]]), tf.constant([[1.0, 0, 0], [1.0, 1, 0]])
-    np.testing.assert_allclose(listwise(scores, labels), [-np.log(2 / 4), -(np.log(4 / 8) + np.log(3 / 8)) / 2], rtol=1e-5)
-    pairs = [np.log(1 + 1 / 2), (np.log(1 + 1 / 4) + np.log(1 + 1 / 3)) / 2]  # log(1 + e^(negative - positive))
+    np.testing.assert_allclose(
+        listwise(scores, labels), [-np.log(2 / 4), -(np.log(4 / 8) + np.log(3 / 8)) / 2], rtol=1e-5
+    )
+    pairs = [
+        np.log(1 + 1 / 2),
+        (np.log(1 + 1 / 4) + np.log(1 + 1 / 3)) / 2,
+    ]  # log(1 + e^(negative - positive))
     np.testing.assert_allclose(pairwise(scores, labels), pairs, rtol=1e-5)
     points = [-np.log(2 / 3) - 2 * np.log(1 / 2), -np.log(4 / 5) - np.log(3 / 4) - np.log(1 / 2)]
     np.testing.assert_allclose(pointwise(scores, labels), points, rtol=1e-5)
@@ -34,33 +39,63 @@ def test_losses_of_hand_computed_lists():
 def test_a_list_without_a_positive_teaches_what_it_can():
     scores, labels = tf.constant([[1.0, 2.0]]), tf.zeros([1, 2])
     assert listwise(scores, labels).numpy() == pairwise(scores, labels).numpy() == [0]
-    np.testing.assert_allclose(pointwise(scores, labels), [np.log1p(np.exp(1)) + np.log1p(np.exp(2))], rtol=1e-5)
+    np.testing.assert_allclose(
+        pointwise(scores, labels), [np.log1p(np.exp(1)) + np.log1p(np.exp(2))], rtol=1e-5
+    )
 
 # %% ../../notebooks/library/models/16_ranker.ipynb #386d9213
 def test_the_auc_is_the_share_of_pairs_in_order():
-    auc, counts = list_auc(tf.constant([[3.0, 2, 1, 2], [1.0, 2, 3, 4]]), tf.constant([[0.0, 1, 0, 0], [0.0, 0, 0, 0]]))
-    assert auc.numpy().tolist() == [0.5, 0] and counts.numpy().tolist() == [1, 0]  # behind one, before one, one tie
+    auc, counts = list_auc(
+        tf.constant([[3.0, 2, 1, 2], [1.0, 2, 3, 4]]), tf.constant([[0.0, 1, 0, 0], [0.0, 0, 0, 0]])
+    )
+    assert auc.numpy().tolist() == [0.5, 0] and counts.numpy().tolist() == [
+        1,
+        0,
+    ]  # behind one, before one, one tie
 
 # %% ../../notebooks/library/models/16_ranker.ipynb #7b953e0d
 def test_the_newest_events_come_first():
     found = newest_events(tf.constant([[5, 6, 7, 0]]), tf.constant([[0, 2], [0, 0]])).numpy()
-    assert found.shape == (2, NEWEST_EVENTS) and found[0, :4].tolist() == [7, 6, 5, 0] and found[1, :2].tolist() == [5, 0]
+    assert (
+        found.shape == (2, NEWEST_EVENTS)
+        and found[0, :4].tolist() == [7, 6, 5, 0]
+        and found[1, :2].tolist() == [5, 0]
+    )
 
 # %% ../../notebooks/library/models/16_ranker.ipynb #133969a3
 def a_list(item_index, recent, events=None):
     fill = lambda values: tf.constant([values + [0] * (NEWEST_EVENTS - len(values))])
     scores = tf.constant([[float(-n) for n in range(len(item_index))]])
-    return Lists(tf.constant([item_index]), scores, fill(recent), fill(events or [1] * len(recent)), tf.constant([len(recent)]), tf.constant([0.25]))
+    return Lists(
+        tf.constant([item_index]),
+        scores,
+        fill(recent),
+        fill(events or [1] * len(recent)),
+        tf.constant([len(recent)]),
+        tf.constant([0.25]),
+    )
 
 
 def test_features_of_a_hand_made_list(small_catalogue, evidence):
     features = Features(small_catalogue, evidence)
-    found = {name: value[0].numpy() for name, value in features(a_list([3, 4, 2], [2, 3, 2], [1, 2, 1])).items()}
-    np.testing.assert_allclose(found["score"], np.array([0, -1, -2]) - np.log(np.exp([0, -1, -2]).sum()), rtol=1e-5)
-    np.testing.assert_allclose(found["next_last"], np.log([0.501, 0.001, 0.001]), rtol=1e-4)  # 2 is the last, 3 followed it
-    np.testing.assert_allclose(found["next_session"], np.log([0.001 + 0.5 + 0.5 / 3, 0.001 + 0.1 / 2, 0.001]), rtol=1e-4)
+    found = {
+        name: value[0].numpy() for name, value in features(a_list([3, 4, 2], [2, 3, 2], [1, 2, 1])).items()
+    }
+    np.testing.assert_allclose(
+        found["score"], np.array([0, -1, -2]) - np.log(np.exp([0, -1, -2]).sum()), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        found["next_last"], np.log([0.501, 0.001, 0.001]), rtol=1e-4
+    )  # 2 is the last, 3 followed it
+    np.testing.assert_allclose(
+        found["next_session"], np.log([0.001 + 0.5 + 0.5 / 3, 0.001 + 0.1 / 2, 0.001]), rtol=1e-4
+    )
     np.testing.assert_allclose(found["next_previous"], [0, 0.1, 0])
-    assert found["times_seen"].tolist() == [1, 0, 2] and found["in_cart"].tolist() == [1, 0, 0] and found["is_last"].tolist() == [0, 0, 1]
+    assert (
+        found["times_seen"].tolist() == [1, 0, 2]
+        and found["in_cart"].tolist() == [1, 0, 0]
+        and found["is_last"].tolist() == [0, 0, 1]
+    )
     assert found["same_0"].tolist() == [1, 1, 1] and found["intent"].tolist() == [0.25] * 3
     np.testing.assert_allclose(found["popularity"], [12 / 36, 16 / 36, 8 / 36], rtol=1e-6)
 
@@ -80,8 +115,14 @@ def test_before_training_the_order_is_retrievals(small_catalogue, evidence):
 
 @pytest.mark.parametrize("loss", LIST_LOSSES)
 def test_every_loss_teaches_each_head_its_task(small_catalogue, evidence, loss):
-    network, features = Ranker(small_catalogue, RankerSettings(loss=loss, dropout=0.0)), Features(small_catalogue, evidence)
-    lists, labels = a_list([3, 4, 2, 5], [2, 3]), tf.transpose(tf.constant([[[0.0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]]), [0, 2, 1])
+    network, features = (
+        Ranker(small_catalogue, RankerSettings(loss=loss, dropout=0.0)),
+        Features(small_catalogue, evidence),
+    )
+    lists, labels = (
+        a_list([3, 4, 2, 5], [2, 3]),
+        tf.transpose(tf.constant([[[0.0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]]), [0, 2, 1]),
+    )
     optimizer = tf.keras.optimizers.Adam(0.02)
     for _ in range(60):
         with tf.GradientTape() as tape:

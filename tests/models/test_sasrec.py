@@ -25,7 +25,7 @@ def states_of(model, *item_index):
     return model.states(tf.constant([item_index]), tf.ones([1, len(item_index)], tf.int32)).numpy()[0]
 
 # %% ../../notebooks/library/models/06_sasrec.ipynb #082424ae
-def test_a_state_depends_on_the_events_up_to_it_and_on_none_after(sasrec):
+def test_a_state_depends_on_the_events_up_to_it_and_not_on_later_ones(sasrec):
     np.testing.assert_allclose(states_of(sasrec, 2, 3, 4)[:2], states_of(sasrec, 2, 3, 5)[:2], atol=1e-6)
     assert not np.allclose(states_of(sasrec, 2, 3)[1], states_of(sasrec, 4, 3)[1], atol=1e-3)
     np.testing.assert_allclose(states_of(sasrec, 2, 3, 0, 0)[:2], states_of(sasrec, 2, 3), atol=1e-6)

@@ -15,27 +15,30 @@ def random_history(random, sessions=60, items=12):
     return PastSessions(item_index, np.concatenate([[0], np.cumsum(lengths)]), ends)
 
 
-def written_out(history, live, s, size):
-    "The definitions, word by word, with sets and dictionaries."
+def score_by_definition(history, live, s, size):
+    "Return the scores by the definitions, word by word, with sets and dictionaries."
     past = [list(history.item_index[i:j]) for i, j in zip(history.offsets, history.offsets[1:])]
-    back = {row: list(live)[::-1].index(row) for row in set(live)}  # events from the end
-    holding = {row: [i for i, session in enumerate(past) if row in session] for row in range(size)}
-    weight = (lambda d: np.exp(-d / s.recency)) if s.method == "stan" else (lambda d: 1 / (1 + d))
-    like = {}
-    for row in back:
-        for i in holding[row][: s.sample]:
-            like[i] = like.get(i, 0) + weight(back[row])
+    back = {item: list(live)[::-1].index(item) for item in set(live)}  # events from the end
+    holding = {item: [i for i, session in enumerate(past) if item in session] for item in range(size)}
+    similarity = {}
+    for item, distance in back.items():
+        weight = np.exp(-distance / s.recency) if s.method == "stan" else 1 / (1 + distance)
+        for i in holding[item][: s.sample]:
+            similarity[i] = similarity.get(i, 0) + weight
     if s.method == "stan":
-        like = {i: v * np.exp((history.ends[i] - history.ends[0]) / 86_400 / s.age) / np.sqrt(len(live) * len(past[i]))
-                for i, v in like.items()}
+        for i in similarity:
+            age = (history.ends[i] - history.ends[0]) / 86_400
+            similarity[i] *= np.exp(age / s.age) / np.sqrt(len(live) * len(past[i]))
     out = np.zeros(size)
-    for i in sorted(like, key=lambda i: (-round(like[i], 9), i))[: s.k]:
-        recent = min((back[row], row) for row in set(past[i]) & set(live) if i in holding[row][: s.sample])[1]
-        there = max(at for at, row in enumerate(past[i]) if row == recent)
-        for row in set(past[i]):
-            gap = min(abs(at - there) for at, other in enumerate(past[i]) if other == row)
-            rare = np.log(len(past) / max(1, len(holding[row]))) if s.idf else 1
-            out[row] += like[i] * (np.exp(-gap / s.nearness) if s.method == "stan" else rare / (1 + back[recent]))
+    for i in sorted(similarity, key=lambda i: (-round(similarity[i], 9), i))[: s.k]:
+        shared = [item for item in set(past[i]) & set(live) if i in holding[item][: s.sample]]
+        recent = min((back[item], item) for item in shared)[1]
+        there = max(at for at, item in enumerate(past[i]) if item == recent)
+        for item in set(past[i]):
+            gap = min(abs(at - there) for at, other in enumerate(past[i]) if other == item)
+            rare = np.log(len(past) / max(1, len(holding[item]))) if s.idf else 1
+            value = np.exp(-gap / s.nearness) if s.method == "stan" else rare / (1 + back[recent])
+            out[item] += similarity[i] * value
     return out
 
 
@@ -43,12 +46,15 @@ def written_out(history, live, s, size):
 def test_the_compiled_votes_are_those_of_the_definitions(method):
     random = np.random.default_rng(1)
     for turn in range(40):
-        history, s = random_history(random), Similarity(method, k=1000, sample=int(random.integers(1, 30)), idf=bool(turn % 2), recency=1.5, age=9, nearness=2)
+        history, sample = random_history(random), int(random.integers(1, 30))
+        s = Similarity(method, k=1000, sample=sample, idf=bool(turn % 2), recency=1.5, age=9, nearness=2)
         model = SessionNeighbours(history, 14, s)
         for _ in range(3):
-            live, scores = random.integers(2, 14, random.integers(1, 7)).astype(np.int32), np.zeros(14, np.float32)
+            live = random.integers(2, 14, random.integers(1, 7)).astype(np.int32)
+            scores = np.zeros(14, np.float32)
             model.add(live, scores)
-            np.testing.assert_allclose(scores, written_out(history, live, s, 14), rtol=1e-4, atol=1e-6)
+            expected = score_by_definition(history, live, s, 14)
+            np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6)
         assert not model.totals.any()
 
 # %% ../../notebooks/library/models/13_session_knn.ipynb #1197c86a
@@ -62,11 +68,14 @@ def test_only_the_most_similar_sessions_vote_the_newest_first():
 
 def test_a_method_that_does_not_exist_is_refused():
     with pytest.raises(UserError, match="method='knn': choose vsknn or stan."):
-        SessionNeighbours(PastSessions(np.zeros(0, np.int32), np.zeros(1, int), np.zeros(0)), 3, Similarity("knn"))
+        nothing = PastSessions(np.zeros(0, np.int32), np.zeros(1, int), np.zeros(0))
+        SessionNeighbours(nothing, 3, Similarity("knn"))
 
 # %% ../../notebooks/library/models/13_session_knn.ipynb #f27c7326
 def test_the_newest_sessions_come_first(spark, small_catalogue):
     sessions = [("s1", ["a", "b"], 10), ("s2", ["c", "new", "zz"], 30), ("s3", ["e"], 20)]
     train = spark.createDataFrame(sessions, "session_id string, item_ids array<string>, ended_at long")
     found = collect_past_sessions(train, small_catalogue, most=2)
-    assert found.item_index.tolist() == [4, 6] and found.offsets.tolist() == [0, 1, 2] and found.ends.tolist() == [30, 20]
+    assert found.item_index.tolist() == [4, 6]
+    assert found.offsets.tolist() == [0, 1, 2]
+    assert found.ends.tolist() == [30, 20]

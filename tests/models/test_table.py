@@ -24,7 +24,8 @@ def test_each_model_has_settings_that_explain_themselves_and_a_search_space_with
 
 # %% ../../notebooks/library/models/01_table.ipynb #66ded4a9
 def test_no_setting_has_the_name_of_a_model():
-    assert not {name for model in MODELS.values() for name in model.settings.__dataclass_fields__} & MODELS.keys()
+    settings = {name for model in MODELS.values() for name in model.settings.__dataclass_fields__}
+    assert not settings & MODELS.keys()
 
 # %% ../../notebooks/library/models/01_table.ipynb #dcf79b43
 @pytest.mark.parametrize(
@@ -52,6 +53,7 @@ def test_settings_that_do_not_fit_are_refused_with_what_there_is(model, given, m
 
 # %% ../../notebooks/library/models/01_table.ipynb #ed30a187
 def test_settings_are_given_for_the_model_alone_or_by_model_and_cast():
-    assert choose_settings("gru", {"width": "64"}).width == choose_settings("gru", '{"gru": {"width": 64.0}}').width == 64
+    assert choose_settings("gru", {"width": "64"}).width == 64
+    assert choose_settings("gru", '{"gru": {"width": 64.0}}').width == 64
     assert choose_settings("ranker", '{"gru": {"width": 64}}') == choose_settings("ranker", "")
     assert choose_settings("als", {"rank": 8, "alpha": 1}).alpha == 1.0

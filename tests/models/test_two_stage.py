@@ -17,7 +17,11 @@ from rgg_shared.models.two_stage import Reranked, TwoStage, refresh_two_stage, t
 
 # %% ../../notebooks/library/models/17_two_stage.ipynb #400431f6
 def test_labels_say_what_is_viewed_next_and_bought_later():
-    item_index, events, at = tf.constant([[2, 3, 4, 4, 3]]), tf.constant([[1, 1, 1, 2, 3]]), tf.constant([[0, 0], [0, 2]])
+    item_index, events, at = (
+        tf.constant([[2, 3, 4, 4, 3]]),
+        tf.constant([[1, 1, 1, 2, 3]]),
+        tf.constant([[0, 0], [0, 2]]),
+    )
     lists = Lists(tf.constant([[3, 4, 5], [3, 4, 5]]), None, None, None, None, None)
     found = task_labels(lists, tf.constant([3, 9]), item_index, events, at).numpy()
     assert found[0].tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]  # after the view of 2
@@ -27,17 +31,26 @@ def test_labels_say_what_is_viewed_next_and_bought_later():
 def test_what_has_happened_is_no_label():
     item_index, events = tf.constant([[3, 3, 2]]), tf.constant([[1, 3, 1]])
     lists = Lists(tf.constant([[3, 2]]), None, None, None, None, None)
-    assert not task_labels(lists, tf.constant([2]), item_index, events, tf.constant([[0, 1]])).numpy()[0, 0].any()
+    assert (
+        not task_labels(lists, tf.constant([2]), item_index, events, tf.constant([[0, 1]]))
+        .numpy()[0, 0]
+        .any()
+    )
 
 # %% ../../notebooks/library/models/17_two_stage.ipynb #f9843dc7
 @pytest.fixture(scope="module")
 def trained(cycles_gru, small_catalogue):
-    "Retrieval knows the cycles a b c and d e f; in the sessions that the ranker learns from, a visitor goes back: c b a."
+    "A ranker that learns cycles backwards, c b a, over retrieval that knows them forwards, a b c and d e f."
     pairs = [(a, b) for cycle in ((2, 3, 4), (5, 6, 7)) for a, b in zip(cycle, cycle[-1:] + cycle[:-1])]
     keys = np.array(sorted(a * 9 + b for a, b in pairs))
     evidence = Evidence(keys, np.ones((6, 3), np.float32), np.zeros((9, 4), np.float32))
     tf.keras.utils.set_random_seed(2)
-    model = TwoStage(small_catalogue, cycles_gru, evidence, RankerSettings(candidates=5, dropout=0.0, cart_weight=1.0, purchase_weight=1.0))
+    model = TwoStage(
+        small_catalogue,
+        cycles_gru,
+        evidence,
+        RankerSettings(candidates=5, dropout=0.0, cart_weight=1.0, purchase_weight=1.0),
+    )
     item_index = tf.constant([[4, 3, 2, 4, 3, 2], [7, 6, 5, 7, 6, 5]] * 8)
     events = tf.constant([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 3]] * 8)
     data = tf.data.Dataset.from_tensors((item_index, events))
@@ -50,23 +63,33 @@ def trained(cycles_gru, small_catalogue):
 # %% ../../notebooks/library/models/17_two_stage.ipynb #1ab7a92b
 def test_before_training_the_metrics_are_retrievals(trained):
     before = trained[2]
-    assert before["ndcg_10"] == pytest.approx(before["retrieval_ndcg_10"]) and before["mrr_20"] == pytest.approx(before["retrieval_mrr_20"])
+    assert before["ndcg_10"] == pytest.approx(before["retrieval_ndcg_10"]) and before[
+        "mrr_20"
+    ] == pytest.approx(before["retrieval_mrr_20"])
 
 
 def test_the_ranker_learns_what_retrieval_does_not_know(trained):
     after = trained[3]
     assert after["ndcg_10"] > 0.99 > 0.8 > after["retrieval_ndcg_10"]
-    assert after["auc_click"] > 0.99 and after["auc_purchase"] > 0.99 and after["auc_cart"] == 0  # there are no carts
+    assert (
+        after["auc_click"] > 0.99 and after["auc_purchase"] > 0.99 and after["auc_cart"] == 0
+    )  # there are no carts
 
 
 def test_what_was_learnt_can_be_read_over_another_retrieval(trained, cycles_gru, small_catalogue, tmp_path):
     model, evidence, *_ = trained
     model.save_weights(f"{tmp_path}/best")
-    assert not [name for name, _ in tf.train.list_variables(f"{tmp_path}/best") if "gru" in name or "pairs" in name]
+    assert not [
+        name for name, _ in tf.train.list_variables(f"{tmp_path}/best") if "gru" in name or "pairs" in name
+    ]
     again = TwoStage(small_catalogue, cycles_gru, evidence, model.ranker.settings)
-    tf.train.Checkpoint(ranker=again.ranker).read(f"{tmp_path}/best").expect_partial().assert_existing_objects_matched()
+    tf.train.Checkpoint(ranker=again.ranker).read(
+        f"{tmp_path}/best"
+    ).expect_partial().assert_existing_objects_matched()
     row = tf.constant([[4, 3]])
-    one, other = (m.score(m.lists(row, tf.ones_like(row), tf.constant([[0, 1]]))).numpy() for m in (model, again))
+    one, other = (
+        m.score(m.lists(row, tf.ones_like(row), tf.constant([[0, 1]]))).numpy() for m in (model, again)
+    )
     np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
@@ -81,40 +104,68 @@ def saved(trained, cycles_gru, small_catalogue, tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     served = serve_network(cycles_gru, small_catalogue, top_k=5)
     both = Reranked(served, model.ranker, Features(small_catalogue, evidence), top_k=4)
-    return SavedModelPredictor(export_model(both, str(folder / "both"))), SavedModelPredictor(export_model(served, str(folder / "one")))
+    return SavedModelPredictor(export_model(both, str(folder / "both"))), SavedModelPredictor(
+        export_model(served, str(folder / "one"))
+    )
 
 
 def test_the_saved_graph_sorts_anew(saved):
     both, retrieval = saved
-    frame = sessions((["c", "b"], ["view"] * 2), (["f", "e"], ["view"] * 2), ([], []), (["nobody"], ["view"]), (["a"] * 30, ["view"] * 30))
+    frame = sessions(
+        (["c", "b"], ["view"] * 2),
+        (["f", "e"], ["view"] * 2),
+        ([], []),
+        (["nobody"], ["view"]),
+        (["a"] * 30, ["view"] * 30),
+    )
     found, first = both.predict(frame), retrieval.predict(frame)
     assert found.item_ids[0][0] == "a" and first.item_ids[0][0] == "c" and found.item_ids[1][0] == "d"
     assert all(len(x) == 4 and set(x) < set(y) for x, y in zip(found.item_ids, first.item_ids))
-    assert found.scores[0] == sorted(found.scores[0], reverse=True) and found.purchase_intent.tolist() == first.purchase_intent.tolist()
+    assert (
+        found.scores[0] == sorted(found.scores[0], reverse=True)
+        and found.purchase_intent.tolist() == first.purchase_intent.tolist()
+    )
 
 
 def test_what_was_bought_stays_out(saved):
-    found = saved[0].predict(sessions((["c", "b", "a"], ["view", "view", "purchase"]), (list("abcde"), ["purchase"] * 5))).item_ids
+    found = (
+        saved[0]
+        .predict(sessions((["c", "b", "a"], ["view", "view", "purchase"]), (list("abcde"), ["purchase"] * 5)))
+        .item_ids
+    )
     assert "a" not in found[0] and len(found[1]) == 1 and found[1][0] == "new"
 
 
 def test_ranks_are_those_of_the_sorted_lists(saved, trained, small_catalogue):
     both, retrieval = saved
-    frame = sessions((["c", "b", "a"], ["view"] * 3), (["c", "nobody", "b"], ["view"] * 3), (["d"], ["view"]), (list("fedfa"), ["view"] * 5))
+    frame = sessions(
+        (["c", "b", "a"], ["view"] * 3),
+        (["c", "nobody", "b"], ["view"] * 3),
+        (["d"], ["view"]),
+        (list("fedfa"), ["view"] * 5),
+    )
     ranks, before = both.ranks(frame), retrieval.ranks(frame)
-    assert [len(r) for r in ranks] == [2, 1, 0, 4] and ranks[0].tolist() == [1, 1] and before[0].tolist() != [1, 1]
+    assert (
+        [len(r) for r in ranks] == [2, 1, 0, 4]
+        and ranks[0].tolist() == [1, 1]
+        and before[0].tolist() != [1, 1]
+    )
     item_index = [[small_catalogue.ids.tolist().index(x) for x in s if x != "nobody"] for s in frame.item_ids]
     for session, own, old in zip(item_index, ranks, before):
         for at in range(1, len(session)):
             one = tf.constant([session[:at]])
             lists = trained[0].lists(one, tf.ones_like(one), tf.constant([[0, at - 1]]))
-            order = lists.item_index.numpy()[0][np.argsort(-trained[0].ranker.ordered(trained[0].score(lists)).numpy()[0])].tolist()
+            order = lists.item_index.numpy()[0][
+                np.argsort(-trained[0].ranker.ordered(trained[0].score(lists)).numpy()[0])
+            ].tolist()
             assert own[at - 1] == (order.index(session[at]) + 1 if session[at] in order else old[at - 1])
 
 
 def test_ranks_among_what_is_on_sale_are_those_of_the_lists(saved):
     both, retrieval = saved
-    frame = sessions((["c", "b", "a"], ["view"] * 3), (["c", "new", "b"], ["view"] * 3), (list("fedfa"), ["view"] * 5))
+    frame = sessions(
+        (["c", "b", "a"], ["view"] * 3), (["c", "new", "b"], ["view"] * 3), (list("fedfa"), ["view"] * 5)
+    )
     ranks, before = (model.event_ranks(frame, "candidates") for model in (both, retrieval))
     assert ranks[0].tolist() != before[0].tolist()
     for items, own, old in zip(frame.item_ids, ranks, before):
@@ -127,13 +178,26 @@ def test_ranks_among_what_is_on_sale_are_those_of_the_lists(saved):
 # %% ../../notebooks/library/models/17_two_stage.ipynb #422727c3
 def test_a_new_sale_needs_no_training(saved, small_catalogue, tmp_path):
     both, _ = saved
-    items = pa.table({"item_id": ["a", "c", "f", "newer"], "features": [[1], [1], [2], [1]], "on_sale": [True] * 4})
+    items = pa.table(
+        {"item_id": ["a", "c", "f", "newer"], "features": [[1], [1], [2], [1]], "on_sale": [True] * 4}
+    )
     more = add_items(load_saved_catalogue(both.path), items)
     again = load_predictor(refresh_two_stage(both.path, more, str(tmp_path / "refreshed")))
-    frame = sessions((["c", "b", "a"], ["view"] * 3), (["c", "nobody", "b"], ["view"] * 3), (["d"], ["view"]), (list("fedfa"), ["view"] * 5))
-    assert [x.tolist() for x in again.ranks(frame)] == [x.tolist() for x in both.ranks(frame)], "among the vocabulary nothing has changed"
-    assert again.predict(frame).purchase_intent.tolist() == pytest.approx(both.predict(frame).purchase_intent.tolist(), rel=1e-5)
+    frame = sessions(
+        (["c", "b", "a"], ["view"] * 3),
+        (["c", "nobody", "b"], ["view"] * 3),
+        (["d"], ["view"]),
+        (list("fedfa"), ["view"] * 5),
+    )
+    assert [x.tolist() for x in again.ranks(frame)] == [x.tolist() for x in both.ranks(frame)], (
+        "among the vocabulary nothing has changed"
+    )
+    assert again.predict(frame).purchase_intent.tolist() == pytest.approx(
+        both.predict(frame).purchase_intent.tolist(), rel=1e-5
+    )
     lists = again.predict(sessions((["c", "b"], ["view"] * 2), (["newer", "c"], ["view"] * 2))).item_ids
     assert [sorted(x) for x in lists] == [["a", "c", "f", "newer"]] * 2 and lists[0][0] == "a"
-    once_more = refresh_two_stage(again.path, add_items(load_saved_catalogue(again.path), items.slice(0, 3)), str(tmp_path / "later"))
+    once_more = refresh_two_stage(
+        again.path, add_items(load_saved_catalogue(again.path), items.slice(0, 3)), str(tmp_path / "later")
+    )
     assert [sorted(x) for x in load_predictor(once_more).predict(frame).item_ids] == [["a", "c", "f"]] * 4

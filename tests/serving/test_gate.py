@@ -17,6 +17,7 @@ def test_the_challenger_has_to_win(champion, expected):
 
 # %% ../../notebooks/library/serving/04_gate.ipynb #7254884f
 def test_popularity_has_to_be_beaten_and_nan_never_wins():
-    assert not decide_promotion({"challenger": {"recall_20": 0.1, "positions": 9.0}, "popularity": {"recall_20": 0.1}}).promote
-    assert not decide_promotion({"challenger": {"recall_20": np.nan, "positions": 9.0}, "popularity": {"recall_20": 0.1}}).promote
-    assert not decide_promotion({"challenger": {"recall_20": 0.0, "positions": 0.0}, "popularity": {"recall_20": 0.0}}).promote
+    for recall, positions, popular in ((0.1, 9.0, 0.1), (np.nan, 9.0, 0.1), (0.0, 0.0, 0.0)):
+        challenger = {"recall_20": recall, "positions": positions}
+        measured = {"challenger": challenger, "popularity": {"recall_20": popular}}
+        assert not decide_promotion(measured).promote

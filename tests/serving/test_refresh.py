@@ -33,69 +33,96 @@ def test_a_moment_is_in_utc_unless_it_says_otherwise():
 # %% ../../notebooks/library/serving/05_refresh.ipynb #f5ae4de3
 @pytest.fixture(scope="module")
 def shop(cycles_gru, small_catalogue, tmp_path_factory):
-    "The folder, the champion, and its catalogue an hour later: b and d have closed, f is back, newer has opened."
+    """Return the folder, the champion, and its catalogue an hour later.
+
+    The sales of b and d have closed, f is back, and newer has opened."""
     folder = tmp_path_factory.mktemp("sale")
     served = serve_network(cycles_gru, small_catalogue, top_k=5)
     champion = Champion("shop", "3", "run", export_model(served, str(folder / "champion")))
-    items = {"item_id": ["a", "c", "e", "f", "new", "newer"], "features": [[1], [1], [2], [2], [1], [2]], "on_sale": [True] * 6}
+    items = {
+        "item_id": ["a", "c", "e", "f", "new", "newer"],
+        "features": [[1], [1], [2], [2], [1], [2]],
+        "on_sale": [True] * 6,
+    }
     return folder, champion, add_items(load_saved_catalogue(champion.path), pa.table(items))
 
 
 def sessions():
     lists = [["a", "b"], ["d"], ["newer", "nobody"], ["d", "e", "f", "d"]]
-    return pd.DataFrame({"item_ids": lists, "event_types": [["view"] * len(x) for x in lists]})
+    event_types = [["view"] * len(items) for items in lists]
+    return pd.DataFrame({"item_ids": lists, "event_types": event_types})
 
 # %% ../../notebooks/library/serving/05_refresh.ipynb #6e3ff353
-def test_a_model_that_has_to_wait_is_told(shop, tmp_path):
+def test_the_reason_why_a_model_has_to_wait_is_given(shop, tmp_path):
     _, champion, _ = shop
     assert why_not_refreshable(champion) == ""
-    assert "version 3 does not say what kind of model it is" in why_not_refreshable(replace(champion, path=str(tmp_path)))
+    other = replace(champion, path=str(tmp_path))
+    assert "version 3 does not say what kind of model it is" in why_not_refreshable(other)
     shutil.copy(f"{champion.path}/served.json", tmp_path)
-    assert "version 3 was saved without its catalogue" in why_not_refreshable(replace(champion, path=str(tmp_path)))
+    assert "version 3 was saved without its catalogue" in why_not_refreshable(other)
 
 # %% ../../notebooks/library/serving/05_refresh.ipynb #8ced75da
-def test_the_champion_is_compared_with_the_candidates_of_the_other(shop, spark, small_catalogue, tmp_path):
-    _, champion, _ = shop
+@pytest.fixture
+def numbered_champion(shop, small_catalogue, tmp_path):
+    "Return a copy of the champion whose catalogue says how colours are numbered."
+    kept = str(tmp_path / "kept")
+    shutil.copytree(shop[1].path, kept)
     numbering = {"colour": {"values": ["red", "blue"], "edges": None}}
-    kept = tmp_path / "kept"
-    shutil.copytree(champion.path, kept)
-    save_catalogue(replace(small_catalogue, numbering=numbering), str(kept))
-    catalogue = spark.createDataFrame([("a", True), ("b", False), ("newer", True), ("bare", True)], "item_id string, on_sale boolean")
-    items = spark.createDataFrame([("a", "blue"), ("b", "red"), ("newer", "blue"), ("elsewhere", "red")], "item_id string, colour string")
-    found = load_saved_catalogue(champion_on_current_catalogue(replace(champion, path=str(kept)), catalogue, items, str(tmp_path / "now")))
+    save_catalogue(replace(small_catalogue, numbering=numbering), kept)
+    return replace(shop[1], path=kept)
+
+
+def test_the_champion_is_compared_with_the_candidates_of_the_challenger(numbered_champion, spark, tmp_path):
+    on_sale = [("a", True), ("b", False), ("newer", True), ("bare", True)]
+    catalogue = spark.createDataFrame(on_sale, "item_id string, on_sale boolean")
+    colours = [("a", "blue"), ("b", "red"), ("newer", "blue"), ("elsewhere", "red")]
+    items = spark.createDataFrame(colours, "item_id string, colour string")
+    path = champion_on_current_catalogue(numbered_champion, catalogue, items, str(tmp_path / "now"))
+    found = load_saved_catalogue(path)
     assert found.candidates == {"a", "newer", "bare"} and "elsewhere" not in found.ids
     content = dict(zip(found.ids, found.features[:, 0].tolist()))
-    assert content["a"] == 1 and content["newer"] == 2 and content["bare"] == 0, "of training; of now; of an item without a description"
-    (kept / "catalogue.parquet").unlink()
-    waiting = replace(champion, path=str(kept))
-    assert champion_on_current_catalogue(waiting, catalogue, items, str(tmp_path / "no")) == waiting.path and not (tmp_path / "no").exists()
+    assert content["a"] == 1, "as in training"
+    assert content["newer"] == 2, "as described now"
+    assert content["bare"] == 0, "an item without a description"
+    (tmp_path / "kept/catalogue.parquet").unlink()
+    path = champion_on_current_catalogue(numbered_champion, catalogue, items, str(tmp_path / "no"))
+    assert path == numbered_champion.path and not (tmp_path / "no").exists()
 
 # %% ../../notebooks/library/serving/05_refresh.ipynb #0e86ba25
-def test_a_refreshed_model_says_the_same_of_what_it_knew_and_recommends_what_has_opened(shop):
+def test_a_refreshed_model_answers_as_before_and_recommends_new_items(shop):
     folder, champion, later = shop
     path = refresh_model(champion.path, later, str(folder / "refreshed"))
     pairs = compare_models(champion.path, path, sessions())
-    assert set(pairs.item_id) == {"", "a", "c", "e"} and pairs.what.value_counts().drop("score").to_dict() == {"rank": 4, "intent": 3}
+    assert set(pairs.item_id) == {"", "a", "c", "e"}
+    assert pairs.what.value_counts().drop("score").to_dict() == {"rank": 4, "intent": 3}
     assert consistency_error(pairs) == ""
     assert load_saved_catalogue(path).candidates == {"a", "c", "e", "f", "new", "newer"}
     lists = load_predictor(path).predict(sessions()).item_ids
-    assert any("newer" in x for x in lists) and not any({"b", "d"} & set(x) for x in lists)
+    assert any("newer" in items for items in lists)
+    assert not any({"b", "d"} & set(items) for items in lists)
 
 # %% ../../notebooks/library/serving/05_refresh.ipynb #56fb5bfd
-def test_a_catalogue_numbered_anew_is_found(shop):
+def test_a_catalogue_with_another_numbering_is_found(shop):
     folder, champion, later = shop
-    swapped = replace(later, features=np.where(later.features == 0, 0, 3 - later.features).astype(np.int32))
-    path = refresh_model(champion.path, swapped, str(folder / "swapped"))
-    assert "not numbered as in training" in consistency_error(compare_models(champion.path, path, sessions()))
+    features = np.where(later.features == 0, 0, 3 - later.features).astype(np.int32)
+    path = refresh_model(champion.path, replace(later, features=features), str(folder / "swapped"))
+    pairs = compare_models(champion.path, path, sessions())
+    assert "not numbered as in training" in consistency_error(pairs)
 
 # %% ../../notebooks/library/serving/05_refresh.ipynb #eadd85d6
 def test_an_index_that_loses_items_is_found():
     rows = [("intent", "", 0.5, 0.5), *[("score", "a", 2.0, 2.0)] * 9, ("score", "b", 3.0, None)]
     pairs = pd.DataFrame(rows, columns=["what", "item_id", "before", "after"])
-    assert consistency_error(pairs) == "only 90.0% of the items that belong on its lists are there: its index loses them"
-    assert consistency_error(pairs.dropna()) == "" and consistency_error(pairs.head(1)) == "", "no known item is on sale any more"
+    missing = "only 90.0% of the items that belong on its lists are there: its index loses them"
+    assert consistency_error(pairs) == missing
+    assert consistency_error(pairs.dropna()) == ""
+    assert consistency_error(pairs.head(1)) == "", "no known item is on sale any more"
 
 
 def test_a_few_ranks_may_change_places_but_not_many():
-    ranks = lambda moved: pd.DataFrame({"what": "rank", "item_id": "", "before": 5.0, "after": [6.0] * moved + [5.0] * (200 - moved)})
-    assert consistency_error(ranks(2)) == "" and "only 98.0% of the ranks" in consistency_error(ranks(4))
+    def compare_ranks(moved):
+        after = [6.0] * moved + [5.0] * (200 - moved)
+        return pd.DataFrame({"what": "rank", "item_id": "", "before": 5.0, "after": after})
+
+    assert consistency_error(compare_ranks(2)) == ""
+    assert "only 98.0% of the ranks" in consistency_error(compare_ranks(4))

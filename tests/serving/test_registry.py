@@ -22,7 +22,7 @@ from rgg_shared.serving.tracking import connect, mlflow_run
 # %% ../../notebooks/library/serving/02_registry.ipynb #8b92323b
 @pytest.fixture(scope="module", autouse=True)
 def tracking(tmp_path_factory):
-    "MLflow in a directory of its own."
+    "Return an MLflow client with a store of its own."
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RGG_DATA", str(tmp_path_factory.mktemp("data")))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -31,7 +31,7 @@ def tracking(tmp_path_factory):
 # %% ../../notebooks/library/serving/02_registry.ipynb #3f1c6e03
 @pytest.fixture(scope="module")
 def logged(tracking, small_model):
-    "Two runs with the same small model."
+    "Return the ids of two runs that logged the same small model."
     example = pd.DataFrame({"item_ids": [["item-1", "item-2"]], "event_types": [["view", "view"]]})
     runs = []
     for name in ("one", "two"):
@@ -41,8 +41,9 @@ def logged(tracking, small_model):
     return runs
 
 # %% ../../notebooks/library/serving/02_registry.ipynb #159fd151
-def test_without_a_champion_the_sentence_says_what_to_run():
-    with pytest.raises(UserError, match="no model 'nobody' with the alias 'champion' yet: run the tasks train and promote"):
+def test_without_a_champion_the_error_says_what_to_run():
+    message = "'nobody' has no version with the alias 'champion' yet: run the tasks train and promote"
+    with pytest.raises(UserError, match=message):
         load_champion("nobody")
 
 # %% ../../notebooks/library/serving/02_registry.ipynb #30b923cb
@@ -54,12 +55,13 @@ def test_a_logged_model_has_the_signature_and_no_pickle(logged, tracking, small_
     assert connect().get_run(logged[0]).data.metrics["index_recall"] == 1
     assert model.metadata.get_input_schema().input_names() == ["item_ids", "event_types"]
     sessions = pd.DataFrame({"item_ids": [["item-3"]], "event_types": [["view"]]})
-    assert model.predict(sessions).item_ids[0] == load_predictor(small_model).predict(sessions).item_ids[0]
+    expected = load_predictor(small_model).predict(sessions)
+    assert model.predict(sessions).item_ids[0] == expected.item_ids[0]
     files = [file.name for file in Path(get_data_dir()).rglob("*") if file.is_file()]
     assert "saved_model.pb" in files and not [f for f in files if f.endswith(".pkl")]
 
 # %% ../../notebooks/library/serving/02_registry.ipynb #cb7e192c
-def test_promote_moves_the_alias_and_rollback_moves_it_back(logged):
+def test_promote_moves_the_alias_and_roll_back_moves_it_back(logged):
     with pytest.raises(UserError, match="no earlier champion"):
         roll_back("shop")
     assert promote(logged[0], "shop", reason="first") == "1"
@@ -70,7 +72,7 @@ def test_promote_moves_the_alias_and_rollback_moves_it_back(logged):
     assert roll_back("shop") == "2"
 
 # %% ../../notebooks/library/serving/02_registry.ipynb #63b53c59
-def test_a_refreshed_champion_takes_the_alias_but_not_the_place_to_go_back_to(logged):
+def test_a_refreshed_champion_takes_the_alias_and_leaves_the_version_to_roll_back_to(logged):
     promote(logged[0], "sale")
     first = load_champion("sale")
     assert replace_champion(first, logged[1], reason="two new items") == "2"
@@ -80,7 +82,7 @@ def test_a_refreshed_champion_takes_the_alias_but_not_the_place_to_go_back_to(lo
     assert training_of(first).info.run_id == logged[0]
     connect().set_tag(logged[1], "refreshed_from", logged[0])
     assert training_of(load_champion("sale")).info.run_id == logged[0]
-    assert replace_champion(first, logged[1]) is None, "version 1 is the champion no more"
+    assert replace_champion(first, logged[1]) is None, "version 1 is no longer the champion"
     assert load_champion("sale").version == "2"
 
 # %% ../../notebooks/library/serving/02_registry.ipynb #2889805a

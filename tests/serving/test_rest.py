@@ -38,7 +38,7 @@ def client(small_model):
         "Instance 0 has 2 item_ids but 1 event_types",
     ),
     ('{"instances": [{"item_ids": ["a"], "user": "x"}]}', "Instance 0 has user"),
-    ('{"instances": [{"item_ids": ["a"]}], "signature_name": "ranks"}', "no signature 'ranks'"),
+    ('{"instances": [{"item_ids": ["a"]}], "signature_name": "ranks"}', "signature 'ranks' is not served"),
     (json.dumps({"instances": [{"item_ids": ["a"]}] * 1001}), "1001 instances are too many"),
     (b"\xff\xfe", "not JSON"),
     ("[" * 200_000, "not JSON"),
@@ -79,7 +79,8 @@ def test_what_is_not_served_is_404(client, path):
 
 
 def test_an_unknown_model_is_404_before_its_body_is_read(client):
-    assert "no model 'other'" in client.post("/v1/models/other:predict", content="{").json()["error"]
+    answer = client.post("/v1/models/other:predict", content="{")
+    assert "model 'other' is not served" in answer.json()["error"]
     assert client.post("/v1/models/recommender/versions/9:predict", content="{").status_code == 404
 
 
@@ -100,4 +101,4 @@ def test_the_server_announces_itself_and_warns_beyond_loopback(capsys):
     assert "http://127.0.0.1:8501/v1/models/recommender:predict" in printed
     assert "curl -d" in printed and "Note" not in printed
     announce_server("recommender", "3", "0.0.0.0", 8501)
-    assert "no password" in capsys.readouterr().out
+    assert "without a password" in capsys.readouterr().out

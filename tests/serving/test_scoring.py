@@ -53,7 +53,7 @@ def frame_of(spark, rows=SESSIONS):
 
 
 def expected(path, k, rows=SESSIONS):
-    "The model's predictions in this process, a row a session."
+    "Return the model's predictions in this process, a row for each session."
     return load_predictor(path).predict(build_session_frame([r[2] for r in rows], [r[3] for r in rows]), k)
 
 # %% ../../notebooks/library/serving/06_scoring.ipynb #078e5b1e

@@ -40,7 +40,7 @@ START = datetime(2026, 3, 5, 12)
 
 
 def some_events(sessions=6, each=5):
-    "Events of a few sessions in the order of their arrival, which is not quite that of their time."
+    "Return events of a few sessions in the order of their arrival, which is not quite that of their time."
     rng, rows = random.Random(4), []
     for s in range(sessions):
         for n in range(each):
@@ -70,7 +70,7 @@ def champion(small_model):
 
 @pytest.fixture
 def run(spark, champion, tmp_path):
-    "A function that runs the stream over the landing folder and returns its answers and the query."
+    "Return a function that runs the stream over the landing folder and returns its answers and the query."
     def run(lake=None, **options):
         lake = lake or Lake(str(tmp_path / "lake"), spark)
         sessions = track_live_sessions(read_events(spark, str(tmp_path / "landing"), **options))
@@ -81,14 +81,14 @@ def run(spark, champion, tmp_path):
 
 
 def lists(rows):
-    "Each session's items in order."
+    "Return each session's items in order."
     size = F.col("events") if "events" in rows.columns else F.lit(None)
     ordered = F.array_sort(F.collect_list(F.struct("rank", "item_id"))).item_id.alias("ids")
     return {r.session_id: r.ids for r in rows.groupBy("session_id", size).agg(ordered).collect()}
 
 # %% ../../notebooks/library/serving/07_streams.ipynb #63cb9a2a
 def batch_answers(spark, landing, champion):
-    "The answers of batch to the same events, each once."
+    "Return the answers of batch to the same events, each once."
     event = ["session_id", "item_id", "event_type", "event_time"]
     rows = read_events(spark, str(landing), live=False).dropDuplicates(event)
     return lists(recommend_with_champion(spark, to_sessions(rows), champion, 5))
@@ -147,7 +147,7 @@ def test_idle_sessions_are_forgotten(spark, run, tmp_path):
 
 # %% ../../notebooks/library/serving/07_streams.ipynb #ea902d86
 def test_wrong_arguments_are_refused(spark, tmp_path):
-    with pytest.raises(UserError, match="no landing folder"):
+    with pytest.raises(UserError, match="does not exist"):
         read_events(spark, str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match="at least 1 minute"):
         track_live_sessions(spark.range(1), 0)

@@ -16,7 +16,7 @@ from rgg_shared.serving.tracking import (
 # %% ../../notebooks/library/serving/01_tracking.ipynb #8b923240
 @pytest.fixture(scope="module", autouse=True)
 def tracking(tmp_path_factory):
-    "MLflow in a directory of its own."
+    "Return an MLflow client with a store of its own."
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RGG_DATA", str(tmp_path_factory.mktemp("data")))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -53,7 +53,7 @@ def test_the_runs_of_a_night_are_found_the_best_first(tracking):
     found = runs_of_night("nights", "20260301-nightly-1", "recall_20")
     assert list(found) == [night[1], night[0], night[2]] and list(found.values())[:2] == [0.5, 0.2]
     assert runs_of_night("nights", "", "recall_20") == runs_of_night("none", "x", "recall_20") == {}
-    with pytest.raises(UserError, match="is no name of a night"):
+    with pytest.raises(UserError, match="use only letters, digits"):
         runs_of_night("nights", "x' OR 1", "recall_20")
 
 # %% ../../notebooks/library/serving/01_tracking.ipynb #d387a655

@@ -14,7 +14,7 @@ from rgg_shared.serving.training_runs import fetch_model, find_retrieval, traini
 
 @pytest.fixture(scope="module", autouse=True)
 def tracking(tmp_path_factory):
-    "MLflow in a directory of its own."
+    "Return an MLflow client with a store of its own."
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RGG_DATA", str(tmp_path_factory.mktemp("data")))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -31,26 +31,43 @@ def tiny_fit(rate):
 
 
 def test_a_training_leaves_its_metrics_attempts_and_logs_by_part(tracking, tmp_path):
-    with training_run("runs", "gru", {"seed": 1}, {"night": "n1"}, str(tmp_path), {"local_mode": True, "bar": False}) as run:
+    slots = {"local_mode": True, "bar": False}
+    with training_run("runs", "gru", {"seed": 1}, {"night": "n1"}, str(tmp_path), slots) as run:
         assert run(tiny_fit, "gru", rate=0.01) and run(tiny_fit, "retrieval-before", rate=0.02)
-    assert len(metric_curves(run.run_id)) == len(metric_curves(run.run_id, ("retrieval_before_loss",))) == 2
+    assert len(metric_curves(run.run_id)) == 2
+    assert len(metric_curves(run.run_id, ("retrieval_before_loss",))) == 2
     data = tracking.get_run(run.run_id).data
-    assert data.metrics["restarts"] == data.metrics["retrieval_before_restarts"] == 0 and data.params["seed"] == "1"
-    assert {f.path for f in tracking.list_artifacts(run.run_id)} >= {"attempts.json", "retrieval_before_attempts.json"}
+    assert data.metrics["restarts"] == data.metrics["retrieval_before_restarts"] == 0
+    assert data.params["seed"] == "1"
+    artifacts = {file.path for file in tracking.list_artifacts(run.run_id)}
+    assert artifacts >= {"attempts.json", "retrieval_before_attempts.json"}
 
 # %% ../../notebooks/library/serving/03_training_runs.ipynb #00cc6f28
-def test_a_ranker_finds_the_sequence_model_of_its_night_or_the_one_that_is_named(
-    tracking, small_model, tmp_path
-):
-    over_gru, example = choose_settings("ranker", {}), pd.DataFrame({"item_ids": [["item-1"]], "event_types": [["view"]]})
+@pytest.fixture(scope="module")
+def gru_run(tracking, small_model):
+    "Return the id of a run of the night n2 with the model gru and the data d1."
+    example = pd.DataFrame({"item_ids": [["item-1"]], "event_types": [["view"]]})
     with mlflow_run("finding", "gru", {"model": "gru", "data_digest": "d1"}, {"night": "n2"}) as run_id:
         log_model(small_model, example)
-    assert find_retrieval("finding", over_gru, "d1", night="n2") == find_retrieval("none", over_gru, "d1", run_id) == run_id
-    assert find_retrieval("finding", over_gru, "d2", night="n2") == find_retrieval("finding", over_gru, "d1") == ""
-    assert find_retrieval("finding", choose_settings("als", {}), "d1", run_id) == fetch_model("", "x") == ""
-    assert read_model_card(fetch_model(run_id, str(tmp_path / "m")))["model"] == "gru"
-    over_sasrec = choose_settings("ranker", {"retrieval": "sasrec"})
-    for given, message in (((over_sasrec, "d1", run_id), "its model is gru"), ((over_gru, "d2", run_id), "its data_digest is d1"),
-                           ((over_gru, "d1", "0" * 32), "MLflow has no such run")):
-        with pytest.raises(UserError, match=message):
-            find_retrieval("finding", *given)
+    return run_id
+
+
+def test_a_ranker_finds_the_sequence_model_of_its_night_or_the_one_that_is_named(gru_run, tmp_path):
+    over_gru = choose_settings("ranker", {})
+    assert find_retrieval("finding", over_gru, "d1", night="n2") == gru_run
+    assert find_retrieval("none", over_gru, "d1", gru_run) == gru_run
+    assert find_retrieval("finding", over_gru, "d2", night="n2") == ""
+    assert find_retrieval("finding", over_gru, "d1") == ""
+    assert find_retrieval("finding", choose_settings("als", {}), "d1", gru_run) == fetch_model("", "x") == ""
+    assert read_model_card(fetch_model(gru_run, str(tmp_path / "m")))["model"] == "gru"
+
+
+@pytest.mark.parametrize("retrieval, digest, run_id, message", [
+    ("sasrec", "d1", None, "its model is gru"),
+    ("gru", "d2", None, "its data_digest is d1"),
+    ("gru", "d1", "0" * 32, "MLflow has no such run"),
+])
+def test_a_named_run_that_does_not_fit_the_ranker_is_refused(gru_run, retrieval, digest, run_id, message):
+    ranker = choose_settings("ranker", {"retrieval": retrieval})
+    with pytest.raises(UserError, match=message):
+        find_retrieval("finding", ranker, digest, run_id or gru_run)
