@@ -191,9 +191,13 @@ def main():
         print("\n".join(found) or "notebooks and generated code agree")
         sys.exit(bool(found))
     os.chdir(ROOT)
+    before = snapshot(ROOT)
     if arguments.update:
         update()
     build()
+    after = snapshot(ROOT)
+    changed = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+    print("\n".join(changed) or "nothing has changed")
 
 
 if __name__ == "__main__":

@@ -188,9 +188,7 @@ def simulate_catalogue(spark: SparkSession, config: ShopConfig) -> DataFrame:
             for day in batch["id"]:
                 yield build_item_table(config, int(day))
 
-    texts = "item_id string, name string, brand string, category string, colour string"
-    schema = f"{texts}, price double, opens long, closes long"
+    schema = spark.createDataFrame(build_item_table(config, 0)).schema
     items = spark.range(-SALE_DAYS, config.days).mapInPandas(build_tables, schema)
-    start = F.timestamp_micros("opens").alias("sale_start")
-    end = F.timestamp_micros("closes").alias("sale_end")
-    return items.select("item_id", "name", "brand", "category", "colour", "price", start, end)
+    sales = {"sale_start": F.timestamp_micros("opens"), "sale_end": F.timestamp_micros("closes")}
+    return items.withColumns(sales).drop("opens", "closes")

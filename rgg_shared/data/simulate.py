@@ -78,17 +78,9 @@ def simulate_raw_clicks(spark: SparkSession, config: ShopConfig) -> DataFrame:
 
 # %% ../../notebooks/library/data/04_simulate.ipynb #6f2d0166
 def simulate_raw_catalogue(spark: SparkSession, config: ShopConfig) -> DataFrame:
-    "Return the catalogue `product, title, brand, category, colour, price, opens, closes`."
-    return simulate_catalogue(spark, config).select(
-        F.col("item_id").alias("product"),
-        F.col("name").alias("title"),
-        "brand",
-        "category",
-        "colour",
-        "price",
-        F.col("sale_start").alias("opens"),
-        F.col("sale_end").alias("closes"),
-    )
+    "Return the catalogue with the shop's own names: `product`, `title`, `opens`, `closes`, and its features."
+    names = {"item_id": "product", "name": "title", "sale_start": "opens", "sale_end": "closes"}
+    return simulate_catalogue(spark, config).withColumnsRenamed(names)
 
 # %% ../../notebooks/library/data/04_simulate.ipynb #d8630583
 def write_raw_files(

@@ -219,8 +219,12 @@ class Ranker(tf.keras.Model):
         vectors = lambda name, size: self.add_weight(
             name, shape=(size, settings.width), initializer=tf.keras.initializers.RandomNormal(0, 0.03)
         )
-        self.after = [vectors(f"after_{n}", size) for n, size in enumerate(catalogue.feature_sizes)]
-        self.offered = [vectors(f"offered_{n}", size) for n, size in enumerate(catalogue.feature_sizes)]
+        self.last_vectors = [
+            vectors(f"last_vectors_{n}", size) for n, size in enumerate(catalogue.feature_sizes)
+        ]
+        self.candidate_vectors = [
+            vectors(f"candidate_vectors_{n}", size) for n, size in enumerate(catalogue.feature_sizes)
+        ]
         self.scaling = Scaling()
         self.crosses = [tfrs.layers.dcn.Cross() for _ in range(settings.cross_layers)]
         dense = lambda units: tf.keras.layers.Dense(units, activation="relu")
@@ -228,26 +232,28 @@ class Ranker(tf.keras.Model):
             [dense(settings.units), tf.keras.layers.Dropout(settings.dropout), dense(settings.units // 2)]
         )
         self.heads = tf.keras.layers.Dense(len(TASKS), kernel_initializer="zeros")
-        self.trust = self.add_weight("trust", shape=(len(TASKS),), initializer="ones")  # in retrieval's score
+        self.retrieval_weight = self.add_weight("retrieval_weight", shape=(len(TASKS),), initializer="ones")
 
     def numbers(self, lists: Lists, features: dict):
         "Return the features in one tensor, and the dot products of content, float [lists, candidates, …]."
         own, last = tf.gather(self.content, lists.item_index), tf.gather(self.content, lists.recent[:, 0])
-        meets = [
-            tf.einsum("ld,lcd->lc", tf.gather(after, last[:, n]), tf.gather(offered, own[..., n]))
-            for n, (after, offered) in enumerate(zip(self.after, self.offered))
+        content_dots = [
+            tf.einsum("ld,lcd->lc", tf.gather(last_one, last[:, n]), tf.gather(candidate, own[..., n]))
+            for n, (last_one, candidate) in enumerate(zip(self.last_vectors, self.candidate_vectors))
         ]
-        return tf.stack([*features.values()], axis=-1), tf.stack(meets, axis=-1) if meets else None
+        dots = tf.stack(content_dots, axis=-1) if content_dots else None
+        return tf.stack([*features.values()], axis=-1), dots
 
     def call(self, lists: Lists, features: dict, training=False):
         "Return the scores by task, float [lists, candidates, tasks]."
-        numbers, meets = self.numbers(lists, features)
+        numbers, content_dots = self.numbers(lists, features)
         numbers = self.scaling(numbers)
-        start = crossed = numbers if meets is None else tf.concat([numbers, 10 * meets], axis=-1)
+        start = numbers if content_dots is None else tf.concat([numbers, 10 * content_dots], axis=-1)
+        crossed = start
         for cross in self.crosses:
             crossed = cross(start, crossed)
         both = tf.concat([crossed, self.deep(start, training=training)], axis=-1)
-        return self.heads(both) + self.trust * features["score"][..., None]
+        return self.heads(both) + self.retrieval_weight * features["score"][..., None]
 
     def ordered(self, scores):  # float [lists, candidates, tasks] -> float [lists, candidates]
         "Return the one score by which a list is sorted."

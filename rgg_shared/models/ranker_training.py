@@ -33,7 +33,7 @@ from .table import MODELS, RankerSettings, Training, find_model, settings_from
 # %% ../../notebooks/library/models/18_ranker_training.ipynb #16755244
 def hold_out_newest(
     spark: SparkSession,
-    examples: str,  # what `features.write_examples` left
+    examples: str,  # the folder that `data.write_examples` wrote
     folder: str,  # where the older sessions are written as `train`, the newest as `valid`
     share: float = 0.25,  # of the training sessions, the newest
 ) -> str:
@@ -72,7 +72,7 @@ def rank_on_slots(
     examples: str,  # with a split `valid` that retrieval was not trained on
     retrieval: str,  # the path of a saved sequence model, trained on the split `train`
     evidence: str,  # the file of the evidence of the split `train`
-    offered: str,  # the file of the items that were on sale in the split `valid`
+    on_sale: str,  # the file of the items that were on sale in the split `valid`
     settings: dict,  # of the ranker
     seed: int = 1,
 ) -> dict[str, list[float]]:
@@ -86,7 +86,7 @@ def rank_on_slots(
     chosen = settings_from("ranker", settings)
     catalogue, network = load_session_model(retrieval, examples)
     steps = steps_of_epoch(f"{examples}/valid", chosen.batch_size)
-    candidates = np.load(offered, allow_pickle=False)
+    candidates = np.load(on_sale, allow_pickle=False)
     model = TwoStage(catalogue, network, Evidence.load(evidence), chosen, candidates)
     sessions = session_batches(
         f"{examples}/valid", catalogue, chosen.batch_size, seed, max_len=chosen.max_len
@@ -159,11 +159,11 @@ def sessions_to_rank(training: Training, settings: RankerSettings, served: str) 
 # %% ../../notebooks/library/models/18_ranker_training.ipynb #db192fc9
 def count_for_ranker(training: Training, examples: str) -> tuple[str, str]:
     "Count the evidence of `train` and the items on sale in `valid`; return the paths of both files."
-    evidence, offered = f"{training.folder}/evidence.npz", f"{training.folder}/offered.npy"
+    evidence, on_sale = f"{training.folder}/evidence.npz", f"{training.folder}/on_sale.npy"
     train, valid = (read_examples(training.spark, examples, split) for split in ("train", "valid"))
-    np.save(offered, candidates_on_sale(valid, training.spark.read.parquet(f"{examples}/catalogue")))
+    np.save(on_sale, candidates_on_sale(valid, training.spark.read.parquet(f"{examples}/catalogue")))
     count_evidence(train, f"{examples}/catalogue").save(evidence)
-    return evidence, offered
+    return evidence, on_sale
 
 # %% ../../notebooks/library/models/18_ranker_training.ipynb #2740f985
 def train_two_stage(training: Training, settings: RankerSettings) -> str:
@@ -171,14 +171,14 @@ def train_two_stage(training: Training, settings: RankerSettings) -> str:
     served = training.retrieval or train_retrieval(training, settings, training.examples, "retrieval")
     examples, first = sessions_to_rank(training, settings, served)
     print_progress("counting what followed what")
-    evidence, offered = count_for_ranker(training, examples)
+    evidence, on_sale = count_for_ranker(training, examples)
     weights = training.run(
         rank_on_slots,
         "ranker",
         examples=examples,
         retrieval=first,
         evidence=evidence,
-        offered=offered,
+        on_sale=on_sale,
         settings=asdict(settings),
         seed=training.seed,
     )

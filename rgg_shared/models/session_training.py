@@ -22,10 +22,10 @@ from .table import MODELS, Training, settings_from
 def session_batches(
     path: str,  # a split written by `data.write_examples`
     catalogue,  # a `Catalogue`
-    batch_size: int,  # sessions, of all workers together
-    seed: int = 0,
-    training: bool = True,  # shuffled, by length, and without end
-    max_len: int = 50,  # newest events of a session
+    batch_size: int,  # sessions of a batch, over all workers
+    seed: int = 0,  # makes the order the same in every run
+    training: bool = True,  # shuffled, sorted by length and repeated without end; False: each session once
+    max_len: int = 50,  # newest events of a session that are read
 ):
     "Return a `tf.data.Dataset` of item indices and event types, int32 [batch, time] each."
     import tensorflow as tf
@@ -47,9 +47,8 @@ def session_batches(
     encode = Encoder(catalogue)
 
     def encode_newest(batch):
-        item_ids, event_types = (
-            batch[name][:, -max_len:].to_tensor("") for name in ("item_ids", "event_types")
-        )
+        item_ids = batch["item_ids"][:, -max_len:].to_tensor("")
+        event_types = batch["event_types"][:, -max_len:].to_tensor("")
         return encode(item_ids, event_types)
 
     return data.map(encode_newest, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -216,24 +215,25 @@ def export_trained(
 
 # %% ../../notebooks/library/models/10_session_training.ipynb #63d554fe
 def train_session_model(training: Training, settings) -> str:
-    "Train the sequence model of these settings on slots; return the path of its served form."
+    "Train the sequence model of these settings on slots and return the path of its served form."
     model, given, examples = training.model, asdict(settings), training.examples
-    folder = training.run(
-        train_on_slots, model, examples=examples, model=model, settings=given, seed=training.seed
-    )
+    arguments = {"examples": examples, "model": model, "settings": given, "seed": training.seed}
+    folder = training.run(train_on_slots, model, **arguments)
     return export_trained(training, model, given, folder, f"{training.folder}/model")
 
 # %% ../../notebooks/library/models/10_session_training.ipynb #b1b71a1f
 def load_session_model(
     path: str,  # of a saved sequence model
-    examples: str,  # of examples with the same vocabulary
+    examples: str,  # the folder of examples with the same vocabulary
 ):
-    "Return the examples' catalogue and the model saved at `path`. Raises `UserError` if they do not fit."
+    """Return the catalogue of the examples and the sequence model saved at `path`.
+
+    Raises `UserError` if the model is not a sequence model or does not fit the catalogue.
+    """
     from rgg_shared.models.export import read_model_card, restore_session_model
 
     catalogue, card = load_catalogue(examples), read_model_card(path)
     if not MODELS.get(card.get("model"), MODELS["popularity"]).network:
-        raise UserError(
-            f"The model at {path} is not a sequence model, so it cannot propose candidates to a ranker."
-        )
+        reason = "so it cannot propose candidates to a ranker"
+        raise UserError(f"The model at {path} is not a sequence model, {reason}.")
     return catalogue, restore_session_model(path, catalogue)

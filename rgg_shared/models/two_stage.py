@@ -87,17 +87,17 @@ class RankedLists(tf.keras.Model):
         retrieval,  # a `SessionModel`
         evidence: Evidence,
         settings: RankerSettings = RankerSettings(),
-        offered: np.ndarray
-        | None = None,  # int32, ascending: what retrieval chooses from; default: the vocabulary
+        on_sale: np.ndarray
+        | None = None,  # items that retrieval chooses from, int32 ascending; None: the vocabulary
         positions: int = 400,  # of a batch's sessions that a step learns from
     ):
         super().__init__()
-        self.targets_below = catalogue.vocab_size if offered is None else len(catalogue.ids)
+        self.targets_below = catalogue.vocab_size if on_sale is None else len(catalogue.ids)
         self.positions = positions
-        if offered is None:
-            offered = np.arange(UNKNOWN_ITEM + 1, catalogue.vocab_size, dtype=np.int32)
-        vectors = tf.Variable(retrieval.candidates(offered), trainable=False)
-        candidates = Candidates(score_against(vectors), tf.constant(offered), settings.candidates)
+        if on_sale is None:
+            on_sale = np.arange(UNKNOWN_ITEM + 1, catalogue.vocab_size, dtype=np.int32)
+        vectors = tf.Variable(retrieval.candidates(on_sale), trainable=False)
+        candidates = Candidates(score_against(vectors), tf.constant(on_sale), settings.candidates)
         features = Features(catalogue, evidence)
         self.parts = lambda: (retrieval, candidates, features)  # not in checkpoints
         self.ranker = Ranker(catalogue, settings)

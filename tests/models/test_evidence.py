@@ -45,10 +45,10 @@ def counted(spark, tmp_path_factory):
 
 def test_pairs_are_shares_of_what_followed(counted):
     found = {divmod(int(key), 5): numbers.tolist() for key, numbers in zip(counted.keys, counted.pairs)}
-    together = 2 / (2 + 20)  # two common sessions, two each; `neighbours.follow` adds 20
+    common = 2 / (2 + 20)  # two common sessions, two each; `item_rules` adds 20
     expected = {
-        (2, 3): [2 / 7, 2 / 7.5, together],
-        (3, 2): [1 / 6, 1 / 6, together],
+        (2, 3): [2 / 7, 2 / 7.5, common],
+        (3, 2): [1 / 6, 1 / 6, common],
         (2, 2): [0, 0.5 / 7.5, 0],
     }
     assert found.keys() == expected.keys() and all(
@@ -57,13 +57,13 @@ def test_pairs_are_shares_of_what_followed(counted):
 
 
 def test_items_are_told_apart_by_views_and_days(counted):
-    popularity, recent, age, silence = counted.items.T
+    popularity, recent, age, last_view = counted.items.T
     assert popularity[2] == pytest.approx(np.log(4 / 10 * 5)) and popularity[4] == pytest.approx(
         np.log(1 / 10 * 5)
     )
     assert (
         recent[2] > recent[3] > recent[4]
     )  # a 2½ and b 1½: each has two or three views, those of a are newer
-    assert age[2:].tolist() == pytest.approx([np.log(2), np.log(2), 0]) and silence[
+    assert age[2:].tolist() == pytest.approx([np.log(2), np.log(2), 0]) and last_view[
         2:
     ].tolist() == pytest.approx([0, 0, np.log(31)])

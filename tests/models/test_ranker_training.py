@@ -18,16 +18,11 @@ from rgg_shared.models.ranker_training import candidates_on_sale, hold_out_newes
 from rgg_shared.models.table import Training, choose_settings
 
 # %% ../../notebooks/library/models/18_ranker_training.ipynb #0ec8ef00
-def test_what_was_on_sale_is_offered(spark):
+def test_candidates_are_what_was_on_sale_at_some_time(spark):
     end = datetime(2026, 3, 10, 12)
-    sale = lambda row, start, end: (
-        row,
-        *(
-            None if hours is None else datetime(2026, 3, 10, 12) - timedelta(hours=hours)
-            for hours in (start, end)
-        ),
-    )
-    items = [sale(4, 100, 20), sale(3, 100, 10), sale(2, 5, -50), sale(5, -1, -50), sale(6, None, None)]
+    hours_ago = {4: (100, 20), 3: (100, 10), 2: (5, -50), 5: (-1, -50)}  # start and end of each item's sale
+    items = [(item, *(end - timedelta(hours=h) for h in sale)) for item, sale in hours_ago.items()]
+    items.append((6, None, None))
     catalogue = spark.createDataFrame(items, "item_index int, sale_start timestamp, sale_end timestamp")
     examples = spark.createDataFrame([(end - timedelta(hours=15),), (end,)], "ended_at timestamp")
     assert candidates_on_sale(examples, catalogue).tolist() == [2, 3, 6]
@@ -112,7 +107,7 @@ def test_a_ranker_stands_over_a_sequence_model_only(spark, examples, tmp_path):
         train_two_stage(training, choose_settings("ranker", {"retrieval": "als"}))
 
 
-def test_sessions_are_put_aside_by_time_with_a_vocabulary_of_their_own(spark, examples, tmp_path):
+def test_sessions_are_held_out_by_time_with_a_vocabulary_of_their_own(spark, examples, tmp_path):
     folder = hold_out_newest(spark, examples, str(tmp_path / "before"), share=0.5)
     older, newest = (read_examples(spark, folder, split).toPandas() for split in ("train", "valid"))
     assert older["ended_at"].max() < newest["ended_at"].min() and abs(len(older) - len(newest)) <= 2

@@ -20,9 +20,8 @@ from rgg_shared.models.table import MODELS, Training
 
 def test_batches_hold_items_and_event_types_and_keep_the_newest(examples):
     catalogue = load_catalogue(examples)
-    item_index, events = next(
-        iter(session_batches(f"{examples}/test", catalogue, 200, training=False, max_len=4))
-    )
+    newest = session_batches(f"{examples}/test", catalogue, 200, training=False, max_len=4)
+    item_index, events = next(iter(newest))
     assert item_index.shape == events.shape and item_index.shape[1] == 4
     whole, _ = next(iter(session_batches(f"{examples}/test", catalogue, 200, training=False)))
     whole, item_index = whole.numpy(), item_index.numpy()
@@ -34,9 +33,8 @@ def test_batches_hold_items_and_event_types_and_keep_the_newest(examples):
 def test_the_intent_is_calibrated_on_other_sessions(cycles_gru):
     item_index, events = np.tile([[5, 6, 7]], (400, 1)), np.ones((400, 3), int)
     events[:100, 2] = 3  # the head, which has always seen these end with a purchase, is far too sure
-    sessions = tf.data.Dataset.from_tensor_slices(
-        (item_index.astype(np.int32), events.astype(np.int32))
-    ).batch(128)
+    arrays = item_index.astype(np.int32), events.astype(np.int32)
+    sessions = tf.data.Dataset.from_tensor_slices(arrays).batch(128)
     kept = [v.numpy() for v in cycles_gru.intent.variables]
     before = cycles_gru.queries(item_index[:1], events[:1])[1].numpy()[0]
     factor, shift = calibrate_intent(cycles_gru, sessions)
@@ -98,9 +96,8 @@ def test_a_step_has_the_same_batch_for_any_number_of_workers(examples, monkeypat
     catalogue = load_catalogue(examples)
 
     def first_batches():
-        return [
-            items.numpy() for items, _ in session_batches(f"{examples}/train", catalogue, 16, seed=3).take(5)
-        ]
+        batches = session_batches(f"{examples}/train", catalogue, 16, seed=3).take(5)
+        return [items.numpy() for items, _ in batches]
 
     whole = first_batches()
     config = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}'

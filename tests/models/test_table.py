@@ -44,7 +44,7 @@ def test_no_setting_has_the_name_of_a_model():
         ("gru", {"gru": {}, "als": {"rnak": 3}}, "The model als has no setting rnak"),
         ("gru", "{", "is not JSON"),
         ("gru", "[1]", "has to be a dictionary"),
-        ("svm", {}, "`model` is `svm`, but has to be gru, sasrec, ranker"),
+        ("svm", {}, f"`model` is `svm`, but has to be {', '.join(MODELS)}"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_with_what_there_is(model, given, message):
