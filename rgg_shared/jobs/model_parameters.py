@@ -9,9 +9,10 @@ __all__ = ['UnknownUntilRun', 'resolve_known', 'find_elements', 'check_model_par
 from contextlib import suppress
 from pathlib import Path
 
+from ..core import UserError
 from ..models import choose_settings
 from .references import get_input_element, resolve_references
-from .schema import Findings, as_finding
+from .schema import Finding, Findings, as_finding
 from .specification import parse_loop_inputs, read_notebook_defaults
 
 # %% ../../notebooks/library/jobs/06_model_parameters.ipynb #422bedf4
@@ -62,9 +63,15 @@ def check_model_parameters(
             continue
         given = defaults | notebook.get("base_parameters", {})
         given |= {name: values[name] for name in ("model", "settings") if name in values}
-        for element in find_elements(task, values):
+        place = f"{path}[{index}]"
+        try:
+            elements = find_elements(task, values)
+        except UserError as e:
+            found.add(Finding(f"{place}.for_each_task.inputs", str(e).rstrip(".")))
+            continue
+        for element in elements:
             with suppress(UnknownUntilRun):
                 model = resolve_known(given["model"], values, element)
                 settings = resolve_known(given["settings"], values, element)
-                found.update(as_finding(f"{path}[{index}]", choose_settings, model, settings))
+                found.update(as_finding(place, choose_settings, model, settings))
     yield from sorted(found, key=str)

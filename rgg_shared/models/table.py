@@ -253,7 +253,7 @@ def model_of(settings) -> str:
 def settings_by_model(model: str, given: dict | str) -> dict[str, dict]:
     """Return settings by model, from a dictionary or JSON with those of `model` alone or of several models.
 
-    Raises `UserError` if it is not a dictionary or not JSON.
+    Raises `UserError` if it is not JSON, not a dictionary of dictionaries, or names an unknown model.
     """
     if isinstance(given, str):
         try:
@@ -263,7 +263,13 @@ def settings_by_model(model: str, given: dict | str) -> dict[str, dict]:
             raise UserError(f"settings={given!r} is not JSON ({e}); write for example {example}.") from e
     if not isinstance(given, dict):
         raise UserError(f"settings={given!r} has to be a dictionary of the model's settings.")
-    return given if given and given.keys() <= MODELS.keys() else {model: given}
+    by_model = given.keys() <= MODELS.keys() or all(isinstance(own, dict) for own in given.values())
+    found = given if given and by_model else {model: given}
+    for name, own in found.items():
+        find_model(name)
+        if not isinstance(own, dict):
+            raise UserError(f"The settings of the model {name} are {own!r}, and have to be a dictionary.")
+    return found
 
 
 def choose_settings(model: str, given: dict | str):

@@ -134,7 +134,10 @@ def consistency_error(
 ) -> str:
     "Return a sentence that says why the refreshed model may not replace the champion; empty if it may."
     cause = "the catalogue's features are not numbered as in training"
-    ranks, values = pairs[pairs.what == "rank"], pairs[pairs.what != "rank"].dropna()
+    ranks, intents = pairs[pairs.what == "rank"], pairs[pairs.what == "intent"]
+    if intents.after.isna().any():
+        return "the purchase intent of the refreshed model is NaN"
+    values = pairs[pairs.what != "rank"].dropna()
     difference = (values.after - values.before).abs() / values.before.abs().clip(lower=1)
     if (difference > TOLERANCE).any():
         worst = values.loc[difference.idxmax()]

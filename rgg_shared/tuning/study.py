@@ -213,7 +213,8 @@ def trials_table(study: Study):
         if "run" in trial.user_attrs:
             result = {"state": trial.state.name.lower(), "value": trial.user_attrs["best"]}
             rows.append({"trial": trial.number} | result | trial.params)
-    return pd.DataFrame(rows).sort_values("value", ascending=False).set_index("trial")
+    table = pd.DataFrame(rows, columns=["trial", "state", "value", *study.space])
+    return table.sort_values("value", ascending=False).set_index("trial")
 
 # %% ../../notebooks/library/tuning/03_study.ipynb #d8cf3bb8
 class Pruned(Exception):

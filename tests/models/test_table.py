@@ -44,6 +44,8 @@ def test_no_setting_has_the_name_of_a_model():
         ("gru", {"gru": {}, "als": {"rnak": 3}}, "The model als has no setting rnak"),
         ("gru", "{", "is not JSON"),
         ("gru", "[1]", "has to be a dictionary"),
+        ("gru", {"gru": 5}, "The settings of the model gru are 5, and have to be a dictionary"),
+        ("gru", {"gru": {}, "sasrek": {}}, "`model` is `sasrek`, but has to be gru, sasrec"),
         ("svm", {}, f"`model` is `svm`, but has to be {', '.join(MODELS)}"),
     ],
 )

@@ -119,6 +119,7 @@ def test_a_failed_trial_does_not_end_the_search_unless_all_fail(client):
     with pytest.raises(RuntimeError, match=sentence):
         run_in_process(other := new_study(client, "falls", trials=5), falls)
     assert states(other) == ["FAILED"] * 3
+    assert trials_table(new_study(client, "none-yet", trials=1)).empty
     with pytest.raises(UserError, match="No trial was completed"):
         best_trial(other)
 
