@@ -131,3 +131,17 @@ GOOD = (
 )
 
 SMALL = ShopConfig(days=3, items_per_day=20, sessions_per_day=400, members=300)
+
+
+def write_with_tensorflow(path, *examples):
+    "Write a shard of Examples, each `{name: ('int64_list', values)}`, with TensorFlow."
+    import tensorflow as tf
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for lists in examples:
+            example = tf.train.Example()
+            for name, (kind, values) in lists.items():
+                feature = example.features.feature[name]
+                if kind:
+                    getattr(feature, kind).value.extend(values)
+                    getattr(feature, kind).SetInParent()  # also an empty list has a kind
+            writer.write(example.SerializeToString())

@@ -9,11 +9,17 @@ __all__ = ['UnknownUntilRun', 'resolve_known', 'find_elements', 'check_model_par
 from contextlib import suppress
 from pathlib import Path
 
+from rgg_shared.jobs.specification import (
+    inner_task,
+    merge_notebook_parameters,
+    parse_loop_inputs,
+    read_notebook_defaults,
+)
+
 from ..core import UserError
 from ..models import choose_settings
 from .references import get_input_element, resolve_references
 from .schema import Finding, Findings, as_finding
-from .specification import parse_loop_inputs, read_notebook_defaults
 
 # %% ../../notebooks/library/jobs/06_model_parameters.ipynb #422bedf4
 class UnknownUntilRun(Exception):
@@ -54,15 +60,13 @@ def check_model_parameters(
     "Yield unknown models and settings that do not fit, once each."
     found = set()
     for index, task in enumerate(tasks):
-        inner = task.get("for_each_task", {}).get("task", task)
+        inner = inner_task(task)
         if "notebook_task" not in inner:
             continue
-        notebook = inner["notebook_task"]
-        defaults = read_notebook_defaults(folder / notebook["notebook_path"])
+        defaults = read_notebook_defaults(folder / inner["notebook_task"]["notebook_path"])
         if not {"model", "settings"} <= defaults.keys():
             continue
-        given = defaults | notebook.get("base_parameters", {})
-        given |= {name: values[name] for name in ("model", "settings") if name in values}
+        given = defaults | merge_notebook_parameters(inner, values, defaults)
         place = f"{path}[{index}]"
         try:
             elements = find_elements(task, values)

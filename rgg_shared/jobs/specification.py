@@ -6,7 +6,7 @@
 __all__ = ['TASK_KINDS', 'did_you_mean', 'unknown_name_error', 'refuse_duplicate_keys', 'find_job',
            'jobs_path', 'load_jobs', 'task_kind', 'inner_task', 'upstream_tasks', 'parse_loop_inputs',
            'downstream_tasks', 'referenced_job', 'cluster_settings', 'cluster_environment',
-           'read_parameter_cells', 'read_notebook_defaults']
+           'read_parameter_cells', 'read_notebook_defaults', 'merge_notebook_parameters']
 
 # %% ../../notebooks/library/jobs/01_specification.ipynb #c77395e4
 import ast
@@ -179,3 +179,13 @@ def read_notebook_defaults(path: Path) -> dict:
         raise UserError(f"the notebook {path} does not exist") from None
     except Exception as e:  # nbformat has many errors of its own
         raise UserError(f"the notebook {path} cannot be read: {str(e).splitlines()[0]}") from None
+
+# %% ../../notebooks/library/jobs/01_specification.ipynb #b4ccfe98
+def merge_notebook_parameters(
+    task: dict,  # settings of a notebook task
+    values: dict,  # the job's parameters
+    defaults: dict,  # of the notebook
+) -> dict:
+    "Return the notebook's parameters by name, with references that are not yet answered."
+    own = task["notebook_task"].get("base_parameters", {})
+    return own | {name: value for name, value in values.items() if name in defaults}

@@ -42,9 +42,8 @@ from ..core import UserError, cast_parameter, get_data_dir
 from .records import RecordError, Run, new_task_record, now_iso
 from .references import resolve_references
 from .rules import SKIPPED, SUCCEEDED, evaluate_condition
-from .specification import parse_loop_inputs
+from .specification import merge_notebook_parameters, parse_loop_inputs
 from .task_run import StopSignal, TaskRun
-from .validation import merge_notebook_parameters
 
 # %% ../../notebooks/library/jobs/13_tasks.ipynb #a871dcc8
 def make_kernel_environment(

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['RANGES', 'TASK_CHECKS', 'check_ranges', 'check_task_key', 'check_dependency', 'find_circle',
-           'check_task_order', 'find_earlier_tasks', 'merge_notebook_parameters', 'cast_notebook_parameters',
-           'TaskScope', 'check_references', 'check_notebook', 'check_condition', 'check_loop',
-           'check_run_job', 'check_task', 'why_not_job_parameter', 'check_declared_parameters',
-           'iterate_texts', 'find_used_parameters', 'check_parameter_use', 'check_cluster_keys',
-           'check_triggers', 'check_meaning', 'check_job', 'check_job_cycles', 'find_mistakes']
+           'check_task_order', 'find_earlier_tasks', 'cast_notebook_parameters', 'TaskScope',
+           'check_references', 'check_notebook', 'check_condition', 'check_loop', 'check_run_job',
+           'check_task', 'why_not_job_parameter', 'check_declared_parameters', 'iterate_texts',
+           'find_used_parameters', 'check_parameter_use', 'check_cluster_keys', 'check_triggers',
+           'check_meaning', 'check_job', 'check_job_cycles', 'find_mistakes']
 
 # %% ../../notebooks/library/jobs/07_validation.ipynb #9a947231
 import dataclasses
@@ -116,16 +116,6 @@ def find_earlier_tasks(tasks: list[dict], key: str) -> set[str]:
     return found
 
 # %% ../../notebooks/library/jobs/07_validation.ipynb #d232c0a2
-def merge_notebook_parameters(
-    task: dict,  # settings of a notebook task
-    values: dict,  # the job's parameters
-    defaults: dict,  # of the notebook
-) -> dict:
-    "Return the notebook's parameters by name, with references that are not yet answered."
-    own = task["notebook_task"].get("base_parameters", {})
-    return own | {name: value for name, value in values.items() if name in defaults}
-
-
 def cast_notebook_parameters(
     values: dict,  # parameters by name
     defaults: dict,  # of the notebook

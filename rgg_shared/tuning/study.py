@@ -16,7 +16,7 @@ import traceback
 from ..core import UserError, print_progress
 from ..distributed import first_line
 from .space import is_inside
-from .trials import TrialRuns, close_lost_runs, read_trial
+from .trials import TrialRuns, recover_trials
 
 # %% ../../notebooks/library/tuning/03_study.ipynb #3219108b
 MAX_ATTEMPTS = 3  # at a trial whose process or driver dies
@@ -92,8 +92,7 @@ class Study:
         self.space, self.wanted, self.metric, self.say = space, trials, metric, say
         self.until = time.monotonic() + 60 * minutes if minutes else math.inf
         self.runs = TrialRuns(client, parent)
-        close_lost_runs(self.runs)
-        earlier = [read_trial(run, space) for run in self.runs.list()]
+        earlier = recover_trials(self.runs, space)
         self.optuna = create_study(seed + len(earlier), pruning)
         self.optuna.add_trials(earlier)
         self.ended = sum(counts_as_ended(trial.user_attrs) for trial in earlier)

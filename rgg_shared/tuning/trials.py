@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STATES', 'STATUSES', 'name_study', 'require_same_conditions', 'open_study_run', 'TrialRuns',
-           'read_trial', 'close_lost_runs']
+           'read_trial', 'recover_trials']
 
 # %% ../../notebooks/library/tuning/02_trials.ipynb #1d7f799a
 import hashlib
@@ -104,11 +104,10 @@ class TrialRuns:
         self.client.set_terminated(run_id, STATUSES[state])
 
 # %% ../../notebooks/library/tuning/02_trials.ipynb #d30b3844
-def read_trial(run, space: dict):
-    "Return Optuna's trial of an ended run, with `space` from `distributions`."
+def read_trial(run, facts: dict, space: dict):
+    "Return Optuna's trial of an ended run, with its `facts` and with `space` from `distributions`."
     from optuna.trial import TrialState, create_trial
 
-    facts = json.loads(run.data.tags["trial"])
     state = TrialState[STATES.get(run.info.status, "FAIL")]
     steps = {int(step): value for step, value in facts["values"].items()}
     value = None
@@ -127,9 +126,13 @@ def read_trial(run, space: dict):
     )
 
 # %% ../../notebooks/library/tuning/02_trials.ipynb #f2ddfc04
-def close_lost_runs(runs: TrialRuns):
-    "Fail the runs that a dead driver left running."
+def recover_trials(runs: TrialRuns, space: dict) -> list:
+    "Return Optuna's trials of all runs; fail those that a dead driver left running."
+    trials = []
     for run in runs.list():
+        facts = json.loads(run.data.tags["trial"])
         if run.info.status == "RUNNING":
-            facts = json.loads(run.data.tags["trial"])
-            runs.end(run.info.run_id, "FAIL", facts | {"lost": True, "error": "The driver died."})
+            facts |= {"lost": True, "error": "The driver died."}
+            runs.end(run.info.run_id, "FAIL", facts)
+        trials.append(read_trial(run, facts, space))
+    return trials

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import masked_crc
+from helpers import masked_crc, write_with_tensorflow
 from pyspark.ml.linalg import Vectors, VectorUDT
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -151,20 +151,6 @@ def test_what_is_narrowed_is_named_recorded_and_refused_when_strict(spark, tmp_p
         TFRecordDataSource({"path": str(tmp_path / "z")}).writer(df.schema, True)
 
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #7fcffe50
-def write_with_tensorflow(path, *examples):
-    "Write a shard of Examples, each `{name: ('int64_list', values)}`, with TensorFlow."
-    import tensorflow as tf
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for lists in examples:
-            example = tf.train.Example()
-            for name, (kind, values) in lists.items():
-                feature = example.features.feature[name]
-                if kind:
-                    getattr(feature, kind).value.extend(values)
-                    getattr(feature, kind).SetInParent()  # also an empty list has a kind
-            writer.write(example.SerializeToString())
-
-
 def test_shards_written_by_tensorflow_are_read_and_their_schema_guessed(spark, tmp_path):
     write_with_tensorflow(tmp_path / "train-00000-of-00002", {
         "id": ("int64_list", [-5]), "tags": ("bytes_list", ["é".encode()]), "x": ("float_list", [0.5]),

@@ -2,6 +2,7 @@
 
 # %% ../../notebooks/library/tfrecord/15_datasets.ipynb #a3ee7685
 import pytest
+from helpers import write_with_tensorflow
 from pyspark.sql import functions as F
 
 from rgg_shared.core.messages import UserError
@@ -140,20 +141,6 @@ def test_tensorflow_gets_the_auto_shard_policy(examples):
     assert policies == {"file": policy.FILE, "data": policy.DATA, "off": policy.OFF}
 
 # %% ../../notebooks/library/tfrecord/15_datasets.ipynb #dd72499d
-def write_with_tensorflow(path, *examples):
-    "Write a shard of Examples, each `{name: ('int64_list', values)}`, with TensorFlow."
-    import tensorflow as tf
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for lists in examples:
-            example = tf.train.Example()
-            for name, (kind, values) in lists.items():
-                feature = example.features.feature[name]
-                if kind:
-                    getattr(feature, kind).value.extend(values)
-                    getattr(feature, kind).SetInParent()  # also an empty list has a kind
-            writer.write(example.SerializeToString())
-
-
 def test_requests_that_the_data_cannot_meet_are_refused_before_reading(spark, examples, tmp_path):
     with pytest.raises(UserError, match="no feature `price`; it has id, ids, shop"):
         read_dataset(examples, features=["id", "price"])
