@@ -71,7 +71,7 @@ def check_model_parameters(
         try:
             elements = find_elements(task, values)
         except UserError as e:
-            found.add(Finding(f"{place}.for_each_task.inputs", str(e).rstrip(".")))
+            found.add(Finding(f"{place}.for_each_task.inputs", str(e)))
             continue
         for element in elements:
             with suppress(UnknownUntilRun):

@@ -19,10 +19,15 @@ from rgg_shared.jobs.specification import (
     referenced_job,
     unknown_name_error,
 )
+from rgg_shared.jobs.validation import (
+    cast_notebook_parameters,
+    check_job,
+    check_job_cycles,
+    why_not_job_parameter,
+)
 
-from ..core import UserError, cast_parameter
+from ..core import UserError
 from .model_parameters import check_model_parameters
-from .validation import check_job, check_job_cycles, why_not_job_parameter
 
 # %% ../../notebooks/library/jobs/08_planning.ipynb #9070e184
 @dataclass(frozen=True)
@@ -76,8 +81,7 @@ def refuse_wrong_types(tasks: list[dict], given: dict[str, str], folder: Path):
     for task in map(inner_task, tasks):
         if "notebook_task" in task:
             defaults = read_notebook_defaults(folder / task["notebook_task"]["notebook_path"])
-            for name in given.keys() & defaults.keys():
-                cast_parameter(name, given[name], defaults[name])
+            cast_notebook_parameters({name: given[name] for name in given.keys() & defaults.keys()}, defaults)
 
 
 def refuse_wrong_models(tasks: list[dict], values: dict, folder: Path):

@@ -24,7 +24,10 @@ from .specification import did_you_mean
 class Finding:
     "A mistake in a jobs file."
     path: str  # JSON path of the place
-    message: str  # sentence without its period
+    message: str  # sentence; its period is dropped
+
+    def __post_init__(self):
+        object.__setattr__(self, "message", self.message.removesuffix("."))
 
     def __str__(self):
         return f"{self.path}: {self.message}"
@@ -38,7 +41,7 @@ def as_finding(path: str, check, *arguments) -> Findings:
     try:
         check(*arguments)
     except UserError as e:
-        yield Finding(path, str(e).rstrip("."))
+        yield Finding(path, str(e))
 
 # %% ../../notebooks/library/jobs/05_schema.ipynb #8862020d
 @lru_cache(maxsize=256)

@@ -73,7 +73,7 @@ def check_dependency(dependency: dict, tasks: dict[str, dict], path: str) -> Fin
     key = dependency["task_key"]
     outcome = dependency.get("outcome", "true")
     if key not in tasks:
-        yield Finding(f"{path}.task_key", str(unknown_name_error("task", key, list(tasks))).rstrip("."))
+        yield Finding(f"{path}.task_key", str(unknown_name_error("task", key, list(tasks))))
     elif "outcome" in dependency and "condition_task" not in tasks[key]:
         message = f"only a condition_task has an outcome, and {key} is another kind of task"
         yield Finding(f"{path}.outcome", message)
@@ -82,14 +82,15 @@ def check_dependency(dependency: dict, tasks: dict[str, dict], path: str) -> Fin
 
 # %% ../../notebooks/library/jobs/07_validation.ipynb #a141776e
 def find_circle(needs: dict[str, set[str]]) -> list[str]:
-    "Return the names that can never start because they need each other; `needs` has the needs of each name."
+    "Return names in a circle, each of which needs the next; `needs` has the names that each name needs."
     left = dict(needs)
-    while True:
-        free = [name for name, needed in left.items() if not needed & left.keys()]
-        if not free:
-            return list(left)
+    while free := [name for name, needed in left.items() if not needed & left.keys()]:
         for name in free:
             del left[name]
+    way = list(left)[:1]
+    while way and way[-1] not in way[:-1]:
+        way.append(min(left[way[-1]] & left.keys()))
+    return way[way.index(way[-1]) : -1] if way else []
 
 # %% ../../notebooks/library/jobs/07_validation.ipynb #72c5bbd4
 def check_task_order(tasks: list[dict], path: str) -> Findings:
@@ -142,7 +143,7 @@ def check_references(value, path: str, scope: TaskScope) -> Findings:
     for names in find_references(value):
         mistake = explain_bad_reference(names, scope.values, scope.earlier, scope.looped)
         if mistake:
-            yield Finding(path, mistake.rstrip("."))
+            yield Finding(path, mistake)
 
 # %% ../../notebooks/library/jobs/07_validation.ipynb #a827f983
 def check_notebook(task: dict, path: str, scope: TaskScope) -> Findings:
@@ -348,9 +349,11 @@ def check_job_cycles(jobs: dict[str, dict]) -> Findings:
     "Yield a finding where jobs run each other in a circle."
     needs = {}
     for name, job in jobs.items():
+        if any(check_schema(job, name)):
+            continue
         tasks = map(inner_task, job.get("tasks", []))
         others = {referenced_job(task["run_job_task"]["job_id"]) for task in tasks if "run_job_task" in task}
-        needs[name] = others & jobs.keys()
+        needs[name] = others
     if circle := find_circle(needs):
         yield Finding("resources.jobs", f"the jobs {', '.join(circle)} run each other in a circle")
 

@@ -93,6 +93,7 @@ def train_als(training: Training, settings: ALSSettings) -> str:
     from pyspark.ml.recommendation import ALS
 
     catalogue, train, vocabulary, rate = training_data(training)
+    training.spark.sparkContext.setCheckpointDir(f"{training.folder}/checkpoints")
     als = ALS(
         userCol="session",
         itemCol="item_index",
@@ -102,6 +103,7 @@ def train_als(training: Training, settings: ALSSettings) -> str:
         alpha=settings.alpha,
         regParam=settings.regularisation,
         maxIter=settings.iterations,
+        checkpointInterval=3,  # iterations; a long chain of them overflows the stack that reads a task
         seed=training.seed,
     )
     learnt = als.fit(count_views(train, vocabulary)).itemFactors.toPandas()

@@ -239,7 +239,7 @@ def test_parameter_servers_go_on_while_a_worker_is_replaced(tmp_path):
         tf.keras.models.load_model(trained.model)
         print("RESULT", json.dumps([trained.result["loss"], trained.attempts]))
     """)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=900)
     found = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     assert found, done.stdout[-5000:] + done.stderr[-3000:]
     loss, attempts = json.loads(found[0].removeprefix("RESULT "))

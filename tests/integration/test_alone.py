@@ -43,7 +43,7 @@ def run_without(blocked, code, tmp_path, *arguments):
         [sys.executable, "-c", code, *map(str, arguments)],
         env=environment,
         cwd=tmp_path,
-        timeout=300,
+        timeout=900,
         capture_output=True,
         text=True,
         check=False,

@@ -440,7 +440,7 @@ SEE = (
     "set_task_value('cluster', [os.environ[name] for name in ('RGG_MASTER', 'RGG_SPARK_CONF', 'MINE')])"
 )
 # waits until another one has begun, too
-WAIT = "[time.sleep(0.05) for _ in range(200) if (data / 'trace').read_text().count(' begins') < 2]"
+WAIT = "[time.sleep(0.05) for _ in range(1200) if (data / 'trace').read_text().count(' begins') < 2]"
 CHILD = "import subprocess; trace(subprocess.Popen(['sleep', '600'], start_new_session=True).pid)"
 
 
@@ -630,12 +630,12 @@ NOTEBOOKS = [
         "a task that runs too long is ended with all that it started; it is tried again only with "
         "retry_on_timeout",
         [
-            note("once", do=f"{CHILD}; time.sleep(60)", timeout_seconds=3, max_retries=2),
+            note("once", do=f"{CHILD}; time.sleep(60)", timeout_seconds=15, max_retries=2),
             check("after", "once", run_if="ALL_FAILED"),
             note(
                 "again",
                 do="times() > 1 or time.sleep(60)",
-                timeout_seconds=3,
+                timeout_seconds=15,
                 max_retries=2,
                 retry_on_timeout=True,
             ),
@@ -651,7 +651,7 @@ NOTEBOOKS = [
         [note("a", do=f"{CHILD}; time.sleep(60)"), check("b", "a")],
         "a CANCELED, b CANCELED",
         "TIMEDOUT",
-        settings={"timeout_seconds": 2},
+        settings={"timeout_seconds": 15},
         more=lambda run: run.end_time and ended_processes(run),
     ),
     Row(
@@ -835,7 +835,7 @@ def test_a_kind_that_this_runner_does_not_have_is_refused_by_name(kind, settings
 # -- two processes, and a full disk --
 
 
-def until(holds, seconds=60):
+def until(holds, seconds=180):
     "Wait until something holds."
     end = time.monotonic() + seconds
     while not holds():
@@ -847,7 +847,7 @@ def test_at_the_limit_a_run_is_skipped_or_waits_for_its_turn(tmp_path, data):
     "`max_concurrent_runs` and `queue`, docs.databricks.com/en/jobs/advanced.html."
     held = write(
         tmp_path,
-        j=job([note("a", do="[time.sleep(0.05) for _ in range(1200) if not (data / 'go').exists()]")]),
+        j=job([note("a", do="[time.sleep(0.05) for _ in range(6000) if not (data / 'go').exists()]")]),
     )
     runner = [
         sys.executable,
@@ -874,7 +874,7 @@ def test_at_the_limit_a_run_is_skipped_or_waits_for_its_turn(tmp_path, data):
             until(lambda: len(queued()) == len(going))
         order = queued()
         (data / "go").touch()
-        assert first.wait(60) == 0
+        assert first.wait(180) == 0
         ended = [load_run(list_run_ids()[0]), *(future.result() for future in going)]
     assert [run.run_id for run in ended[1:]] == order and {run.state for run in ended} == {"SUCCESS"}
     assert all(before.end_time <= after.start_time for before, after in zip(ended, ended[1:])), (

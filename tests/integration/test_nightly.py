@@ -33,7 +33,7 @@ def rgg(data, *arguments):
     hidden = ("MLFLOW_TRACKING_URI", "PYTEST_CURRENT_TEST")
     inherited = {name: value for name, value in os.environ.items() if name not in hidden}
     own = {"RGG_DATA": str(data), "RGG_MASTER": "local[2]"}
-    return subprocess.run(command, env=inherited | own, capture_output=True, text=True, timeout=900)
+    return subprocess.run(command, env=inherited | own, capture_output=True, text=True, timeout=3600)
 
 
 def newest_run(data):

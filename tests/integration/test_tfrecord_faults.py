@@ -65,7 +65,7 @@ def test_a_write_outlives_an_executor_that_is_killed_and_a_task_that_fails(tmp_p
     done = subprocess.run(
         [sys.executable, "-c", CLUSTER, str(path), str(tmp_path / "flag"), what],
         env=environment(),
-        timeout=300,
+        timeout=900,
         capture_output=True,
         text=True,
         check=False,

@@ -49,7 +49,7 @@ def test_spark_writes_and_reads_an_object_store():
         "PYSPARK_PYTHON": sys.executable,
     }
     done = subprocess.run(
-        [sys.executable, "-c", JOB], env=environment, timeout=300, capture_output=True, text=True, check=False
+        [sys.executable, "-c", JOB], env=environment, timeout=900, capture_output=True, text=True, check=False
     )
     out = done.stdout + done.stderr[-3000:]
     assert f"READ 1010 505 {-sum(range(1000)) - sum(range(10))}" in out

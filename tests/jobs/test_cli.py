@@ -141,7 +141,7 @@ def test_an_interrupt_ends_the_kernel_and_marks_the_run(tmp_path, waiting, how):
         assert CliRunner().invoke(app, ["cancel"]).exit_code == 0
     else:
         runner.send_signal(getattr(signal, how))
-    output = runner.communicate(timeout=300)
+    output = runner.communicate(timeout=900)
     assert runner.returncode == 130, output
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     run = load_run()
@@ -153,10 +153,10 @@ def test_two_runners_keep_to_max_concurrent_runs(tmp_path, waiting):
     first = rgg("run", "j", "--file", waiting)
     kernel(tmp_path / "pid")
     second = rgg("run", "j", "--file", waiting, "--json")
-    said, _ = second.communicate(timeout=300)
+    said, _ = second.communicate(timeout=900)
     assert second.returncode == 3 and json.loads(said)["state"] == "MAXIMUM_CONCURRENT_RUNS_REACHED"
     first.send_signal(signal.SIGINT)
-    first.wait(timeout=60)
+    first.wait(timeout=300)
 
 # %% ../../notebooks/library/jobs/25_cli.ipynb #ec6db1c7
 @pytest.mark.parametrize("arguments, sentence", [

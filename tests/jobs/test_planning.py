@@ -4,7 +4,7 @@
 import pytest
 
 from rgg_shared.core.messages import UserError
-from rgg_shared.jobs.planning import merge_job_parameters
+from rgg_shared.jobs.planning import merge_job_parameters, plan_job
 
 # %% ../../notebooks/library/jobs/08_planning.ipynb #544b2efd
 def test_given_parameters_override_defaults_and_refer_to_the_job_alone():
@@ -12,3 +12,9 @@ def test_given_parameters_override_defaults_and_refer_to_the_job_alone():
     assert merge_job_parameters(job, "j", {"n": "{{job.run_id}}"}) == {"n": "{{job.run_id}}"}
     with pytest.raises(UserError, match="Parameter n=.*: a job parameter refers to the job alone"):
         merge_job_parameters(job, "j", {"n": "{{tasks.a.values.n}}"})
+
+
+def test_a_given_reference_is_not_cast_before_it_is_answered():
+    assert plan_job("nightly", {"seed": "{{job.run_id}}"}).values["seed"] == "{{job.run_id}}"
+    with pytest.raises(UserError, match="seed='one' is not int"):
+        plan_job("nightly", {"seed": "one"})

@@ -277,7 +277,7 @@ def test_a_signal_ends_the_runs_and_then_the_service(tmp_path, number):
     service = start_service(tmp_path, "trap 'sleep 0.3; exit 130' INT; while true; do sleep 0.05; done")
     fires = fired(tmp_path, 2)
     service.send_signal(number)
-    output = service.communicate(timeout=20)[0]
+    output = service.communicate(timeout=120)[0]
     assert service.returncode != 0 and "KeyboardInterrupt" in output
     assert "waiting for runs to end, at most 30 s: j" in output and "ended: CANCELED after" in output
     first, second = (datetime.fromisoformat(fire[0]) for fire in fires[:2])
@@ -299,7 +299,7 @@ def test_a_second_signal_leaves_at_once(tmp_path):
 
 
 def test_a_fire_time_is_not_lost_when_the_service_is_killed_before_it_is_noted(tmp_path, schedule_folder):
-    start_service(tmp_path, "true", "die").communicate(timeout=20)
+    start_service(tmp_path, "true", "die").communicate(timeout=120)
     [[fire, _]] = fired(tmp_path, 1)
     assert owed(schedule_folder) == {"j": fire}
     service = Service(tmp_path)

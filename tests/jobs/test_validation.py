@@ -7,7 +7,8 @@ import json
 import nbformat
 import pytest
 
-from rgg_shared.jobs.validation import find_mistakes
+from rgg_shared.jobs.specification import load_jobs
+from rgg_shared.jobs.validation import check_job_cycles, find_mistakes
 
 # %% ../../notebooks/library/jobs/07_validation.ipynb #5fddbfcf
 @pytest.fixture
@@ -98,7 +99,7 @@ MISTAKES = [  # where, what stands there, the path of the finding, a part of its
     ("tasks/3/depends_on/0/outcome", "true", ".tasks[3].depends_on[0].outcome", "only a condition_task"),
     ("tasks/2/depends_on/0/outcome", "yes", ".tasks[2].depends_on[0].outcome", "neither"),
     ("tasks/0/depends_on", [{"task_key": "then"}], ".tasks",
-     "a, many, each, b, then wait for each other in a circle"),
+     "a, then, b, each, many wait for each other in a circle"),
     ("tasks/0/sql_task", {}, ".tasks[0].sql_task", "warehouse_id is missing"),
     ("tasks/4", WHEEL, ".tasks[4]", "would run a python_wheel_task"),
     ("tasks/4", {"task_key": "nothing"}, ".tasks[4]", "this one has none"),
@@ -150,3 +151,18 @@ def test_jobs_that_run_each_other_are_found(right):
     content["resources"]["jobs"]["day"]["tasks"].append(again)
     expected = "resources.jobs: the jobs night, day run each other in a circle"
     assert write_and_check(file, content) == [expected]
+
+
+def test_a_circle_is_named_without_the_tasks_behind_it(right):
+    file, content = right
+    broken = copy.deepcopy(content)
+    broken["resources"]["jobs"]["night"]["tasks"][0]["depends_on"] = [{"task_key": "many"}]
+    circle = "resources.jobs.night.tasks: the tasks a, many wait for each other in a circle"
+    assert circle in write_and_check(file, broken)
+
+
+def test_a_job_is_checked_beside_one_that_does_not_fit_the_schema(right):
+    file, content = right
+    content["resources"]["jobs"]["broken"] = {"tasks": [{"run_job_task": {}}, {}]}
+    write_and_check(file, content)
+    assert list(check_job_cycles(load_jobs(file))) == []

@@ -29,5 +29,6 @@ def test_a_sessions_direction_leans_to_its_newest_items():
 def test_als_recommends_from_the_cycle_of_the_session(spark, examples, tmp_path):
     training = Training("als", spark, examples, str(tmp_path))
     path = train_model(training, choose_settings("als", {"rank": 4, "iterations": 10}))
+    assert list(tmp_path.glob("checkpoints/*/rdd-*/part-*")), "no task carries all iterations"
     got = load_predictor(path).predict(views_frame([["a0", "a1"], ["b3", "b4"]]), k=3)
     assert {x[0] for x in got.item_ids[0]} == {"a"} and {x[0] for x in got.item_ids[1]} == {"b"}

@@ -140,7 +140,7 @@ def test_executors_of_a_cluster_get_the_model(small_model, tmp_path):
     root, work = str(Path(rgg_shared.__file__).parents[1]), str(tmp_path / "work")
     env = os.environ | {"PYTHONPATH": root, "SPARK_WORKER_DIR": work, "SPARK_LOCAL_IP": "127.0.0.1"}
     command = [sys.executable, str(tmp_path / "job.py"), small_model]
-    options = dict(env=env, cwd=tmp_path, text=True, capture_output=True, timeout=180, check=False)
+    options = dict(env=env, cwd=tmp_path, text=True, capture_output=True, timeout=900, check=False)
     run = subprocess.run(command, **options)
     best = ",".join(expected(small_model, 3).item_ids[0])
     assert f"RESULT ['0', '1'] {{'{best}'}} 8" in run.stdout, run.stdout[-2000:] + run.stderr[-2000:]

@@ -494,7 +494,7 @@ def test_executors_in_processes_of_their_own_write_and_read_without_tensorflow(t
     (tmp_path / "tensorflow.py").write_text("raise ImportError('no process may import TensorFlow')")
     folders = os.pathsep.join([str(tmp_path), str(Path(rgg_shared.__file__).parents[1])])
     environment = os.environ | {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": folders}
-    done = subprocess.run([sys.executable, "-c", CLUSTER, str(tmp_path / "x")], env=environment, timeout=200,
+    done = subprocess.run([sys.executable, "-c", CLUSTER, str(tmp_path / "x")], env=environment, timeout=900,
                           capture_output=True, text=True, check=False)
     expected = sum(n for n in range(1000) if n % 3 < 2)
     assert f"RESULT 1000 6 {expected}" in done.stdout, done.stderr[-3000:]
