@@ -26,6 +26,9 @@ SMALL = [
 ]
 
 
+SPACE = {"epochs": [1, 2], "width": [16, 24]}
+
+
 def rgg(data, *arguments):
     "Run `rgg` in a process of its own, with everything it keeps below `data`."
     command = [sys.executable, "-c", "from rgg_shared.jobs.cli import main; main()", *arguments]
@@ -166,7 +169,7 @@ def test_every_other_job_works_on_the_same_lake(shop, lake):
         "explore": [],
         "ab_test": ["-p", "visits=1500"],
         "realtime": [],
-        "weekly_search": ["-p", "trials=2"],
+        "weekly_search": ["-p", "trials=2", "-p", f"space={json.dumps(SPACE)}"],
         "hourly_sale": ["-p", "top_k=5"],
         "monitor": ["-p", "threshold=99"],
     }
