@@ -12,11 +12,14 @@ from rgg_shared.core.spark import get_spark, read_class_archive
 use_keras_2()  # for a pytest that `make` has not started
 
 # The JVMs of tests live for seconds, too short for code to be compiled a second time.
-# Notebooks and executors inherit this setting.
+# Notebooks and executors inherit these settings.
 JVM = f"{read_class_archive()} -XX:TieredStopAtLevel=1"
-os.environ.setdefault(
-    "RGG_SPARK_CONF", json.dumps({f"spark.{where}.extraJavaOptions": JVM for where in ("driver", "executor")})
-)
+CONF = {
+    "spark.ui.enabled": "false",
+    "spark.driver.extraJavaOptions": JVM,
+    "spark.executor.extraJavaOptions": JVM,
+}
+os.environ.setdefault("RGG_SPARK_CONF", json.dumps(CONF))
 
 
 def notebook(path, *cells, parameters=""):

@@ -50,7 +50,6 @@ def build_local_conf() -> dict[str, str]:
         own |= {f"spark.{where}.extraJavaOptions": options for where in ("driver", "executor")}
     return own | {
         "spark.driver.memory": choose_driver_memory(),
-        "spark.ui.enabled": str("PYTEST_VERSION" not in os.environ).lower(),
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.session.timeZone": "UTC",

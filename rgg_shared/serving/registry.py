@@ -96,7 +96,7 @@ def version_of(model_name: str, alias: str):
     try:
         return connect().get_model_version_by_alias(model_name, alias)
     except MlflowException as e:
-        if e.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if e.error_code == "RESOURCE_DOES_NOT_EXIST" or "not found" in str(e):
             return None
         raise
 

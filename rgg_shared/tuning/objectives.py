@@ -55,8 +55,12 @@ def slot_objective(
     def on_epoch(epoch, metrics):
         report(epoch + 1, epochs, metrics)
 
-    with tempfile.TemporaryDirectory() as os.environ[RUN_DIR]:
-        train_on_slots(examples, model, params, seed, on_epoch)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[RUN_DIR] = folder
+        try:
+            train_on_slots(examples, model, params, seed, on_epoch)
+        finally:
+            del os.environ[RUN_DIR]
 
 # %% ../../notebooks/library/tuning/04_objectives.ipynb #8983548c
 def spark_objective(
