@@ -11,6 +11,8 @@ READY := $(VENV)/.ready
 CLASSES := $(VENV)/.classes
 UV := uv==0.13.9
 FREE_KB := 6000000
+# It compiles a grammar whenever a notebook is read, for seconds, to check a kind of text that notebooks do not have.
+EXCLUDED := rfc3987-syntax
 # An environment of its own, with pip: what is half made is made again, and nothing goes into the system's Python.
 OWN := import pip, sys; sys.exit(sys.prefix == sys.base_prefix)
 
@@ -55,7 +57,7 @@ update: $(READY) ## bring edits of rgg_shared/*/*.py back into the notebooks
 	@$(BIN)/python notebooks/library/export.py --update
 
 lock: $(READY) ## resolve the dependencies of settings.ini anew into requirements.lock
-	@$(BIN)/uv pip compile setup.py --extra dev --python-version 3.11 --no-emit-index-url --no-header --no-annotate --refresh -q -o requirements.lock
+	@$(BIN)/uv pip compile setup.py --extra dev --excludes <(echo $(EXCLUDED)) --python-version 3.11 --no-emit-index-url --no-header --no-annotate --refresh -q -o requirements.lock
 
 clean: ## remove data/, the environment and everything generated
 	@rm -rf data site $(VENV) build dist *.egg-info .pytest_cache .ruff_cache spark-warehouse metastore_db derby.log
@@ -67,7 +69,7 @@ $(READY): requirements.lock settings.ini setup.py
 	@echo "Setting up $(VENV) (some minutes the first time) ..."
 	@$(BIN)/python -c '$(OWN)' 2>/dev/null || $(PYTHON) -m venv $(VENV) >/dev/null || { echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian and Ubuntu: apt-get install python3-venv)."; exit 1; }
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(UV)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --excludes <(echo $(EXCLUDED)) -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --refresh -e .
 	@touch $@
 
