@@ -73,7 +73,7 @@ $(READY): requirements.lock settings.ini setup.py
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --refresh -e .
 	@touch $@
 
-# Spark's JVM starts in half the time from an archive of its classes; without one it starts all the same.
+# Spark's JVM starts in two thirds of the time from an archive of its classes; without one it starts all the same.
 $(CLASSES): $(READY) | java
 	@$(BIN)/python -c 'from rgg_shared.core.spark import write_class_archive; write_class_archive()' 2>$(VENV)/classes.log \
 		|| echo "The archive of Spark's classes could not be written ($(VENV)/classes.log says why), so Spark starts more slowly."

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
 from rgg_shared.core.environment import get_data_dir
 from rgg_shared.core.messages import UserError
@@ -45,6 +46,8 @@ def test_without_a_champion_the_error_says_what_to_run():
     message = "'nobody' has no version with the alias 'champion' yet: run the tasks train and promote"
     with pytest.raises(UserError, match=message):
         load_champion("nobody")
+    with pytest.raises(MlflowException, match="name"):
+        load_champion("")
 
 # %% ../../notebooks/library/serving/02_registry.ipynb #30b923cb
 def test_a_logged_model_has_the_signature_and_no_pickle(logged, tracking, small_model):
