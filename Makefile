@@ -11,8 +11,8 @@ READY := $(VENV)/.ready
 CLASSES := $(VENV)/.classes
 UV := uv==0.13.9
 FREE_KB := 6000000
-# It compiles a grammar whenever a notebook is read, for seconds, to check a kind of text that notebooks do not have.
-EXCLUDED := rfc3987-syntax
+# rfc3987-syntax compiles a grammar, for seconds, in each process that reads a notebook; nothing here needs it.
+UNWANTED := rfc3987-syntax
 # An environment of its own, with pip: what is half made is made again, and nothing goes into the system's Python.
 OWN := import pip, sys; sys.exit(sys.prefix == sys.base_prefix)
 
@@ -57,7 +57,7 @@ update: $(READY) ## bring edits of rgg_shared/*/*.py back into the notebooks
 	@$(BIN)/python notebooks/library/export.py --update
 
 lock: $(READY) ## resolve the dependencies of settings.ini anew into requirements.lock
-	@$(BIN)/uv pip compile setup.py --extra dev --excludes <(echo $(EXCLUDED)) --python-version 3.11 --no-emit-index-url --no-header --no-annotate --refresh -q -o requirements.lock
+	@$(BIN)/uv pip compile setup.py --extra dev --python-version 3.11 --no-emit-index-url --no-header --no-annotate --refresh -q -o requirements.lock
 
 clean: ## remove data/, the environment and everything generated
 	@rm -rf data site $(VENV) build dist *.egg-info .pytest_cache .ruff_cache spark-warehouse metastore_db derby.log
@@ -69,14 +69,16 @@ $(READY): requirements.lock settings.ini setup.py
 	@echo "Setting up $(VENV) (some minutes the first time) ..."
 	@$(BIN)/python -c '$(OWN)' 2>/dev/null || $(PYTHON) -m venv $(VENV) >/dev/null || { echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian and Ubuntu: apt-get install python3-venv)."; exit 1; }
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(UV)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --excludes <(echo $(EXCLUDED)) -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.lock
+	@$(BIN)/uv pip uninstall --quiet --python $(BIN)/python $(UNWANTED) 2>/dev/null || true
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --refresh -e .
 	@touch $@
 
 # Spark's JVM starts in two thirds of the time from an archive of its classes; without one it starts all the same.
 $(CLASSES): $(READY) | java
+	@echo "Archiving Spark's classes (about a minute, once) ..."
 	@$(BIN)/python -c 'from rgg_shared.core.spark import write_class_archive; write_class_archive()' 2>$(VENV)/classes.log \
-		|| echo "The archive of Spark's classes could not be written ($(VENV)/classes.log says why), so Spark starts more slowly."
+		|| echo "There is no archive, so Spark starts more slowly; $(VENV)/classes.log says why. To try again: rm $@"
 	@touch $@
 
 # Spark needs Java 17 or newer.

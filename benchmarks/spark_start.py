@@ -2,7 +2,7 @@
 
     python benchmarks/spark_start.py [--rounds 3] > section.md
 
-Each start is a process of its own, as a notebook is. CPU seconds are those of the JVM.
+Each start is a process of its own, as a notebook is. CPU seconds are those of the JVM and its launcher.
 """
 import argparse
 import json

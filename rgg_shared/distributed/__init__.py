@@ -18,6 +18,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "worker": ["follow_supervisor"],
     "preflight": ["available_slots", "await_slots", "count_slots", "pickle_training_function"],
     "attempts": ["explain_spark_error", "lock_folder"],
-    "run": ["TrainingResult", "run_distributed"],
+    "run": ["TrainingResult", "run_distributed", "set_environment"],
     "advisor": ["advise_slots"],
 })

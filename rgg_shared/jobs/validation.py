@@ -354,7 +354,10 @@ def check_job_cycles(jobs: dict[str, dict]) -> Findings:
         tasks = map(inner_task, job.get("tasks", []))
         others = {referenced_job(task["run_job_task"]["job_id"]) for task in tasks if "run_job_task" in task}
         needs[name] = others
-    if circle := find_circle(needs):
+    circle = find_circle(needs)
+    if len(circle) == 1:
+        yield Finding("resources.jobs", f"the job {circle[0]} runs itself")
+    elif circle:
         yield Finding("resources.jobs", f"the jobs {', '.join(circle)} run each other in a circle")
 
 # %% ../../notebooks/library/jobs/07_validation.ipynb #5a4fe74f

@@ -7,10 +7,11 @@ __all__ = ['FactorModel', 'VectorModel', 'training_data', 'count_views', 'train_
 
 # %% ../../notebooks/library/models/11_factors.ipynb #073b0d7f
 from dataclasses import asdict
+from uuid import uuid4
 
 import numpy as np
 
-from ..core import tf
+from ..core import get_filesystem, tf
 from .session_training import export_encoder
 from .table import ALSSettings, Training, Word2VecSettings
 
@@ -93,7 +94,8 @@ def train_als(training: Training, settings: ALSSettings) -> str:
     from pyspark.ml.recommendation import ALS
 
     catalogue, train, vocabulary, rate = training_data(training)
-    training.spark.sparkContext.setCheckpointDir(f"{training.folder}/checkpoints")
+    checkpoints = f"{training.examples}/_checkpoints-{uuid4().hex}"  # driver and executors share the examples
+    training.spark.sparkContext.setCheckpointDir(checkpoints)
     als = ALS(
         userCol="session",
         itemCol="item_index",
@@ -107,6 +109,8 @@ def train_als(training: Training, settings: ALSSettings) -> str:
         seed=training.seed,
     )
     learnt = als.fit(count_views(train, vocabulary)).itemFactors.toPandas()
+    filesystem, to_path = get_filesystem(training.spark, checkpoints)
+    filesystem.delete(to_path(checkpoints), True)
     factors = np.zeros((len(catalogue.ids), settings.rank), np.float32)
     factors[learnt["id"]] = np.stack(learnt["features"])
     model = FactorModel(factors, settings.alpha, settings.regularisation, rate)

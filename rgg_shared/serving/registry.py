@@ -96,7 +96,8 @@ def version_of(model_name: str, alias: str):
     try:
         return connect().get_model_version_by_alias(model_name, alias)
     except MlflowException as e:
-        if e.error_code == "RESOURCE_DOES_NOT_EXIST" or "not found" in str(e):
+        missing = e.error_code == "INVALID_PARAMETER_VALUE" and "not found" in str(e)  # of the alias
+        if missing or e.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from ..core import UserError
-from ..distributed import RUN_DIR
+from ..distributed import RUN_DIR, set_environment
 from ..models import MODELS, Training, find_model, settings_from, train_model
 from ..tfrecord import Contract
 
@@ -55,12 +55,8 @@ def slot_objective(
     def on_epoch(epoch, metrics):
         report(epoch + 1, epochs, metrics)
 
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ[RUN_DIR] = folder
-        try:
-            train_on_slots(examples, model, params, seed, on_epoch)
-        finally:
-            del os.environ[RUN_DIR]
+    with tempfile.TemporaryDirectory() as folder, set_environment({RUN_DIR: folder}):
+        train_on_slots(examples, model, params, seed, on_epoch)
 
 # %% ../../notebooks/library/tuning/04_objectives.ipynb #8983548c
 def spark_objective(

@@ -163,6 +163,10 @@ def test_a_circle_is_named_without_the_tasks_behind_it(right):
 
 def test_a_job_is_checked_beside_one_that_does_not_fit_the_schema(right):
     file, content = right
-    content["resources"]["jobs"]["broken"] = {"tasks": [{"run_job_task": {}}, {}]}
-    write_and_check(file, content)
-    assert list(check_job_cycles(load_jobs(file))) == []
+    broken = copy.deepcopy(content)
+    again = {"task_key": "again", "run_job_task": {"job_id": "${resources.jobs.day.id}"}}
+    broken["resources"]["jobs"]["day"]["tasks"].append(again)
+    broken["resources"]["jobs"]["broken"] = {"tasks": [{"run_job_task": {}}, {}]}
+    write_and_check(file, broken)
+    (finding,) = check_job_cycles(load_jobs(file))
+    assert finding.message == "the job day runs itself"
