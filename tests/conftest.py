@@ -11,9 +11,9 @@ from rgg_shared.core.spark import get_spark, read_class_archive
 
 use_keras_2()  # for a pytest that `make` has not started
 
-# The JVMs of tests live for seconds, too short for code to be compiled a second time.
+# The JVMs of tests live for seconds: too short for code to be compiled twice, and for a heap to grow.
 # Notebooks and executors inherit these settings.
-JVM = f"{read_class_archive()} -XX:TieredStopAtLevel=1"
+JVM = f"{read_class_archive()} -XX:TieredStopAtLevel=1 -Xms1g -XX:MetaspaceSize=256m"
 CONF = {
     "spark.ui.enabled": "false",
     "spark.driver.extraJavaOptions": JVM,
