@@ -43,7 +43,7 @@ def loop(inputs, **given):
         (loop('["gru", "als"]'), {"settings": '{"als": {"rnak": 3}}'}, ["The model als has no setting rnak"]),
         (loop('["gru", "als"]', settings="[1]"), {}, ["has to be a dictionary"]),
         (loop('["gru"]'), {"settings": "{"}, ["is not JSON"]),
-    (loop("{{job.parameters.m}}"), {"m": "gru"}, ["the inputs are 'gru', and have to be a JSON array"]),
+        (loop("{{job.parameters.m}}"), {"m": "gru"}, ["the inputs are 'gru', and have to be a JSON array"]),
     ],
 )
 def test_models_and_settings_are_checked_as_far_as_they_are_known(folder, task, values, sentences):
@@ -52,4 +52,5 @@ def test_models_and_settings_are_checked_as_far_as_they_are_known(folder, task, 
     found = [str(one) for one in check_model_parameters([task], values, folder, "tasks")]
     assert len(found) == len(sentences), found
     for finding, sentence in zip(found, sentences):
-        assert finding.startswith("tasks[0]") and re.search(sentence, finding)
+        assert finding.startswith(("tasks[0]: ", "tasks[0].for_each_task.inputs: "))
+        assert re.search(sentence, finding)
