@@ -69,7 +69,7 @@ $(READY): requirements.lock settings.ini setup.py
 	@echo "Setting up $(VENV) (some minutes the first time) ..."
 	@$(BIN)/python -c '$(OWN)' 2>/dev/null || $(PYTHON) -m venv $(VENV) >/dev/null || { echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian and Ubuntu: apt-get install python3-venv)."; exit 1; }
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(UV)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
 	@$(BIN)/uv pip uninstall --quiet --python $(BIN)/python $(UNWANTED) 2>/dev/null || true
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --refresh -e .
 	@touch $@

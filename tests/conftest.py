@@ -11,9 +11,10 @@ from rgg_shared.core.spark import get_spark, read_class_archive
 
 use_keras_2()  # for a pytest that `make` has not started
 
-# The JVMs of tests live for seconds: too short for code to be compiled twice, and for a heap to grow.
+# The JVMs of tests live for seconds: too short for code to be compiled twice, for a heap to grow,
+# and for threads that collect garbage beside the others on two cores.
 # Notebooks and executors inherit these settings.
-JVM = f"{read_class_archive()} -XX:TieredStopAtLevel=1 -Xms1g -XX:MetaspaceSize=256m"
+JVM = f"{read_class_archive()} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xms1g -XX:MetaspaceSize=256m"
 CONF = {
     "spark.ui.enabled": "false",
     "spark.driver.extraJavaOptions": JVM,

@@ -117,8 +117,8 @@ def score_sessions(
     schema = ", ".join(f"{column} {MODEL_OUTPUTS[column][0]}" for column in columns)
     # Without this a query that reads several of the columns would run the model once for each.
     udf = F.pandas_udf(answer, schema).asNondeterministic()
-    few = examples.coalesce(spark.sparkContext.defaultParallelism)
-    return few.withColumn("answer", udf("item_ids", "event_types")).select(*examples.columns, "answer.*")
+    spread = examples.hint("rebalance")
+    return spread.withColumn("answer", udf("item_ids", "event_types")).select(*examples.columns, "answer.*")
 
 # %% ../../notebooks/library/evaluation/02_ranks.ipynb #c940a3cf
 def extract_target_ranks(

@@ -167,7 +167,7 @@ def test_an_error_that_occurs_again_at_the_same_step_ends_the_run(spark, run, fi
 
 def test_a_loss_that_is_nan_names_the_step(spark, run, fit_parabola):
     with pytest.raises(TrainingError, match=r"the loss is nan at step \d of epoch 0"):
-        run(fit_parabola, noise=float("nan"))
+        run(fit_parabola, num_slots=1, noise=float("nan"))
 
 # %% ../../notebooks/library/distributed/16_run.ipynb #c6298022
 def test_workers_that_take_unequal_steps_are_reported_as_stuck(spark, run, fit_parabola):
@@ -202,7 +202,7 @@ def test_keras_3_is_named_as_the_cause(spark, run):
         model.fit(tf.data.Dataset.from_tensors((np.ones([4, 1]), np.ones([4, 1]))))
 
     with pytest.raises(TrainingError, match="in fit_keras_3 .*this is Keras 3"):
-        run(fit_keras_3)
+        run(fit_keras_3, num_slots=1)
 
 # %% ../../notebooks/library/distributed/16_run.ipynb #1fabed84
 def test_parameter_servers_go_on_while_a_worker_is_replaced(tmp_path):
