@@ -1,10 +1,12 @@
 """What the tests of several modules share: small tables, contracts and jobs."""
 
 import google_crc32c
+import nbformat
 import numpy as np
 import pandas as pd
 from pyspark.sql import types as T
 
+from rgg_shared.core import find_project_root
 from rgg_shared.data import ShopConfig
 
 
@@ -145,3 +147,15 @@ def write_with_tensorflow(path, *examples):
                     getattr(feature, kind).value.extend(values)
                     getattr(feature, kind).SetInParent()  # also an empty list has a kind
             writer.write(example.SerializeToString())
+
+
+def run_cells(name, **parameters):
+    "Execute the cells of a stage notebook in this process, as if by hand; its globals come back."
+    cells = nbformat.read(find_project_root() / f"notebooks/{name}.ipynb", as_version=4).cells
+    names = {"__name__": "__main__", "display": print}
+    for number, cell in enumerate(cell for cell in cells if cell.cell_type == "code"):
+        exec(compile(cell.source, f"{name}, code cell {number}", "exec"), names)
+        if "parameters" in cell.metadata.get("tags", []):
+            assert parameters.keys() <= names.keys(), f"{name} lacks one of {', '.join(parameters)}"
+            names |= parameters
+    return names

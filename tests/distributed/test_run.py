@@ -202,7 +202,7 @@ def test_keras_3_is_named_as_the_cause(spark, run):
         model.fit(tf.data.Dataset.from_tensors((np.ones([4, 1]), np.ones([4, 1]))))
 
     with pytest.raises(TrainingError, match="in fit_keras_3 .*this is Keras 3"):
-        run(fit_keras_3, num_slots=1)
+        run(fit_keras_3)
 
 # %% ../../notebooks/library/distributed/16_run.ipynb #1fabed84
 def test_parameter_servers_go_on_while_a_worker_is_replaced(tmp_path):

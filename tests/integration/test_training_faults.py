@@ -60,7 +60,7 @@ def program(code: str) -> list[str]:
     return [sys.executable, "-c", START + textwrap.dedent(code)]
 
 
-def results(command: list[str], folder: Path, seconds: int = 300) -> dict:
+def results(command: list[str], folder: Path, seconds: int = 1200) -> dict:
     "What the program prints after RESULT, from JSON."
     done = subprocess.run([*command, str(folder)], capture_output=True, text=True, timeout=seconds)
     found = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]

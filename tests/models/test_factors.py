@@ -4,10 +4,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from helpers import views_frame
 
 from rgg_shared.core.keras import tf
-from rgg_shared.models.factors import FactorModel, VectorModel
+from rgg_shared.models.factors import FactorModel, VectorModel, keep_checkpoints
 from rgg_shared.models.predictor import load_predictor
 from rgg_shared.models.table import Training, choose_settings, train_model
 
@@ -35,3 +36,11 @@ def test_als_recommends_from_the_cycle_of_the_session(spark, examples, tmp_path)
     assert not list(Path(examples).glob("_checkpoints*"))
     got = load_predictor(path).predict(views_frame([["a0", "a1"], ["b3", "b4"]]), k=3)
     assert {x[0] for x in got.item_ids[0]} == {"a"} and {x[0] for x in got.item_ids[1]} == {"b"}
+
+
+def test_checkpoints_are_removed_after_an_error_too(spark, tmp_path):
+    with pytest.raises(ValueError), keep_checkpoints(spark, str(tmp_path)):
+        spark.range(3).checkpoint()
+        assert list(tmp_path.glob("_checkpoints-*/*"))
+        raise ValueError
+    assert not list(tmp_path.iterdir())
