@@ -13,6 +13,8 @@ UV := uv==0.13.9
 FREE_KB := 6000000
 # rfc3987-syntax compiles a grammar, for seconds, in each process that reads a notebook; nothing here needs it.
 UNWANTED := rfc3987-syntax
+# The first import of a package compiles it: here once, and not in several processes at the same time.
+COMPILED := import IPython, matplotlib.pyplot, mlflow.pyfunc, papermill, pyspark.ml, tensorflow as tf; tf.keras.Model
 # An environment of its own, with pip: what is half made is made again, and nothing goes into the system's Python.
 OWN := import pip, sys; sys.exit(sys.prefix == sys.base_prefix)
 
@@ -72,6 +74,7 @@ $(READY): requirements.lock settings.ini setup.py
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
 	@$(BIN)/uv pip uninstall --quiet --python $(BIN)/python $(UNWANTED) 2>/dev/null || true
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --refresh -e .
+	@$(BIN)/python -c '$(COMPILED)'
 	@touch $@
 
 # Spark's JVM starts in two thirds of the time from an archive of its classes; without one it starts all the same.

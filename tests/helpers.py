@@ -8,6 +8,7 @@ from pyspark.sql import types as T
 
 from rgg_shared.core import find_project_root
 from rgg_shared.data import ShopConfig
+from rgg_shared.jobs.specification import read_notebook_defaults
 
 
 def write_text(path, text):
@@ -151,11 +152,12 @@ def write_with_tensorflow(path, *examples):
 
 def run_cells(name, **parameters):
     "Execute the cells of a stage notebook in this process, as if by hand; its globals come back."
-    cells = nbformat.read(find_project_root() / f"notebooks/{name}.ipynb", as_version=4).cells
+    path = find_project_root() / f"notebooks/{name}.ipynb"
+    assert parameters.keys() <= read_notebook_defaults(path).keys()
     names = {"__name__": "__main__", "display": print}
-    for number, cell in enumerate(cell for cell in cells if cell.cell_type == "code"):
-        exec(compile(cell.source, f"{name}, code cell {number}", "exec"), names)
+    for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
+        if cell.cell_type == "code":
+            exec(compile(cell.source, f"{name}, cell {number}", "exec"), names)
         if "parameters" in cell.metadata.get("tags", []):
-            assert parameters.keys() <= names.keys(), f"{name} lacks one of {', '.join(parameters)}"
             names |= parameters
     return names

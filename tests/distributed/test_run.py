@@ -167,7 +167,7 @@ def test_an_error_that_occurs_again_at_the_same_step_ends_the_run(spark, run, fi
 
 def test_a_loss_that_is_nan_names_the_step(spark, run, fit_parabola):
     with pytest.raises(TrainingError, match=r"the loss is nan at step \d of epoch 0"):
-        run(fit_parabola, num_slots=1, noise=float("nan"))
+        run(fit_parabola, noise=float("nan"))
 
 # %% ../../notebooks/library/distributed/16_run.ipynb #c6298022
 def test_workers_that_take_unequal_steps_are_reported_as_stuck(spark, run, fit_parabola):

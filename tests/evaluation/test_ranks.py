@@ -3,6 +3,7 @@
 # %% ../../notebooks/library/evaluation/02_ranks.ipynb #cef0da55
 import pandas as pd
 from helpers import examples_of
+from pyspark.sql import functions as F
 
 from rgg_shared.evaluation.metrics import build_next_item_pairs
 from rgg_shared.evaluation.ranks import (
@@ -84,6 +85,16 @@ def test_what_is_recommended_is_what_is_served(spark, small_model):
     assert [got[s].recommended for s in ("s1", "s2")] == served
     assert got["s2"].ranks == [0, 0] and got["s1"].candidate_ranks == [0, 0]
     assert got["s1"].event_types == ["view", "purchase"]
+
+# %% ../../notebooks/library/evaluation/02_ranks.ipynb #688446c2
+def test_few_sessions_share_a_worker_and_many_are_spread(spark, small_model):
+    rows = [(f"s{n}", ["item-3", "item-4"], ["view"] * 2) for n in range(8)]
+    few = examples_of(spark, rows).repartition(4)
+    assert score_sessions(few, small_model).rdd.getNumPartitions() == 1
+    ids = F.sha2(F.col("id").cast("string"), 512).alias("session_id")
+    lists = F.array("session_id").alias("item_ids"), F.array(F.lit("view")).alias("event_types")
+    many = spark.range(60_000).coalesce(1).select(ids).select("session_id", *lists)
+    assert score_sessions(many, small_model).rdd.getNumPartitions() > 1
 
 # %% ../../notebooks/library/evaluation/02_ranks.ipynb #c825a8a5
 def by_method(ranks):

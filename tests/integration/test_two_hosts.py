@@ -40,7 +40,7 @@ def environment(address):
     }
 
 
-def wait_for(holds, seconds, process=None):
+def wait_for(holds, process=None, seconds=900):
     "What `holds` returns, once that is true; fails when it is not in time, or the process has ended."
     until = time.monotonic() + seconds
     while not (found := holds()):
@@ -134,7 +134,7 @@ def master(hosts, tmp_path_factory):
     master, log = f"spark://{DRIVER}:{port}", folder / f"{DRIVER}.log"
     try:
         start("master.Master", DRIVER, "--port", str(port))
-        wait_for(lambda: "I have been elected leader" in log.read_text(), 900, processes[0])
+        wait_for(lambda: "I have been elected leader" in log.read_text(), processes[0])
         for host, address in hosts.items():
             start(
                 "worker.Worker",
@@ -148,7 +148,7 @@ def master(hosts, tmp_path_factory):
                 master,
                 prefix=within(host),
             )
-        wait_for(lambda: log.read_text().count("Registering worker") == len(hosts), 900, processes[0])
+        wait_for(lambda: log.read_text().count("Registering worker") == len(hosts), processes[0])
         yield master
     finally:
         for process in processes:
@@ -284,10 +284,10 @@ def test_the_workers_on_two_hosts_are_one_cluster(training):
 def test_a_link_that_is_cut_is_noticed_and_training_goes_on_from_the_checkpoint_once_it_is_back(training):
     folder = training.folder / "cut"
     attempts = lambda: json.loads((folder / "attempts.json").read_text())
-    wait_for((folder / "backup" / "fit-0" / "latest.json").exists, 900, training.process)
+    wait_for((folder / "backup" / "fit-0" / "latest.json").exists, training.process)
     far = next(host for host, address in HOSTS.items() if address == addresses(folder)[1])
     with cut(far):
-        wait_for(lambda: attempts()[0]["outcome"] != "running", 300, training.process)
+        wait_for(lambda: attempts()[0]["outcome"] != "running", training.process, 300)
     found = training.result("cut")
     assert found["replicas"] == 2 and len(found["loss"]) == 4
     first, *_, last = attempts()

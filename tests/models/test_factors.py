@@ -8,7 +8,7 @@ import pytest
 from helpers import views_frame
 
 from rgg_shared.core.keras import tf
-from rgg_shared.models.factors import FactorModel, VectorModel, keep_checkpoints
+from rgg_shared.models.factors import FactorModel, VectorModel, place_checkpoints
 from rgg_shared.models.predictor import load_predictor
 from rgg_shared.models.table import Training, choose_settings, train_model
 
@@ -39,7 +39,7 @@ def test_als_recommends_from_the_cycle_of_the_session(spark, examples, tmp_path)
 
 
 def test_checkpoints_are_removed_after_an_error_too(spark, tmp_path):
-    with pytest.raises(ValueError), keep_checkpoints(spark, str(tmp_path)):
+    with pytest.raises(ValueError), place_checkpoints(spark, str(tmp_path)):
         spark.range(3).checkpoint()
         assert list(tmp_path.glob("_checkpoints-*/*"))
         raise ValueError
