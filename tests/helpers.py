@@ -7,8 +7,10 @@ import pandas as pd
 from pyspark.sql import types as T
 
 from rgg_shared.core import find_project_root
+from rgg_shared.core.messages import cast_parameter
 from rgg_shared.data import ShopConfig
-from rgg_shared.jobs.specification import read_notebook_defaults
+from rgg_shared.jobs.planning import plan_job
+from rgg_shared.jobs.specification import merge_notebook_parameters, read_notebook_defaults
 
 
 def write_text(path, text):
@@ -153,11 +155,21 @@ def write_with_tensorflow(path, *examples):
 def run_cells(name, **parameters):
     "Execute the cells of a stage notebook in this process, as if by hand; its globals come back."
     path = find_project_root() / f"notebooks/{name}.ipynb"
-    assert parameters.keys() <= read_notebook_defaults(path).keys()
-    names = {"__name__": "__main__", "display": print}
+    defaults, names = read_notebook_defaults(path), {"__name__": "__main__", "display": print}
     for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
         if cell.cell_type == "code":
             exec(compile(cell.source, f"{name}, cell {number}", "exec"), names)
         if "parameters" in cell.metadata.get("tags", []):
-            names |= parameters
+            names |= {key: cast_parameter(key, value, defaults[key]) for key, value in parameters.items()}
     return names
+
+
+def run_cells_of_job(name, **given):
+    """Execute the notebooks of a job in this process, one after the other, with the parameters that the
+    job gives them; the globals of each come back by task."""
+    plan, done = plan_job(name, given), {}
+    for task in plan.settings["tasks"]:
+        path = find_project_root() / task["notebook_task"]["notebook_path"]
+        parameters = merge_notebook_parameters(task, plan.values, read_notebook_defaults(path))
+        done[task["task_key"]] = run_cells(path.stem, **parameters)
+    return done

@@ -102,46 +102,48 @@ def test_one_seed_gives_one_curve(spark, run, fit_parabola):
     assert first == second
 
 # %% ../../notebooks/library/distributed/16_run.ipynb #102ca4d7
-def await_process(folder, rank):
-    "Wait for the process that trains as `rank` in the first attempt; return its number."
+def await_process(folder, rank, attempt):
+    "Wait for the process that trains as `rank` in an attempt, counted from 1; return its number."
     log, until = folder / f"worker-{rank}.log", time.monotonic() + 60
     while time.monotonic() < until:
         lines = log.read_text().splitlines() if log.exists() else []
         for line in lines:
-            if line.startswith("=== attempt 1:"):
+            if line.startswith(f"=== attempt {attempt}:"):
                 return int(line.split(", process ")[1].split()[0])
         time.sleep(0.05)
     raise AssertionError("the worker has not started")
 
 
-def send_signal_after_checkpoint(folder, rank, number):
-    "Send a signal to a worker of the first attempt after its first checkpoint, in a thread."
+def send_signals_after_checkpoints(folder, signals):
+    "Send each signal to a worker, one an attempt, after the attempt's first checkpoint, in a thread."
+    latest = folder / "backup" / "fit-0" / "latest.json"
+
+    def read_latest():
+        return latest.read_text() if latest.exists() else ""
 
     def send():
-        pid = await_process(folder, rank)
-        while not (folder / "backup" / "fit-0" / "latest.json").exists():
-            time.sleep(0.02)
-        time.sleep(0.2)  # until the driver has heard of the checkpoint
-        os.kill(pid, number)
+        for attempt, (rank, number) in enumerate(signals, 1):
+            before, pid = read_latest(), await_process(folder, rank, attempt)
+            while read_latest() == before:
+                time.sleep(0.02)
+            time.sleep(0.2)  # until the driver has heard of the checkpoint
+            os.kill(pid, number)
 
     threading.Thread(target=send, daemon=True).start()
 
 
-@pytest.mark.parametrize("rank, number, says", [
-    (0, signal.SIGKILL, "ended by SIGKILL"),
-    (1, signal.SIGSTOP, "has not given a sign of life"),
-])
-def test_a_killed_or_frozen_worker_costs_at_most_an_interval(
-    spark, run, fit_parabola, tmp_path, capsys, rank, number, says
-):
-    send_signal_after_checkpoint(tmp_path / "r", rank, number)
+def test_a_killed_or_frozen_worker_costs_at_most_an_interval(spark, run, fit_parabola, tmp_path, capsys):
+    send_signals_after_checkpoints(tmp_path / "r", [(0, signal.SIGKILL), (1, signal.SIGSTOP)])
     trained = run(fit_parabola, epochs=6, pause=0.1, save_every=3, timeout=8)
-    assert len(trained.attempts) == 2, trained.attempts
-    first, last = trained.attempts
-    assert says in first["outcome"], trained.attempts
+    assert len(trained.attempts) == 3, trained.attempts
+    killed, frozen, last = trained.attempts
+    assert "ended by SIGKILL" in killed["outcome"], killed
+    assert "has not given a sign of life" in frozen["outcome"], frozen
     assert len(trained.result["loss"]) == 6 and last["outcome"] == "finished"
-    assert 0 < first["saved"] and first["reached"] - first["saved"] <= 3
-    assert "Restart 1 of 3, on 2 slots, from step" in capsys.readouterr().out
+    assert 0 < killed["saved"] < frozen["saved"]
+    assert all(attempt["reached"] - attempt["saved"] <= 3 for attempt in (killed, frozen))
+    out = capsys.readouterr().out
+    assert all(f"Restart {number} of 3, on 2 slots, from step" in out for number in (1, 2))
 
 # %% ../../notebooks/library/distributed/16_run.ipynb #e4bd0ca5
 def test_an_error_is_reported_once_with_its_place_and_the_log_has_all(spark, run, fit_parabola, tmp_path):

@@ -4,14 +4,18 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+import matplotlib
+import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
 import pytest
+from helpers import run_cells, run_cells_of_job
 
 from rgg_shared.core.lake import Lake
+from rgg_shared.core.messages import UserError
 from rgg_shared.jobs.records import load_run
 from rgg_shared.serving.registry import connect, load_champion
 from rgg_shared.models.table import choose_settings
@@ -24,8 +28,6 @@ SMALL = [
     "min_count=2",
     "top_k=5",
 ]
-
-
 SPACE = {"epochs": [1, 2], "width": [16, 24]}
 
 
@@ -155,80 +157,90 @@ def test_recommendations_are_ranked_on_sale_and_not_bought(shop, lake):
     assert [r.model_version for r in rows.select("model_version").distinct().collect()] == ["1"]
 
 
-def test_a_stage_that_runs_again_does_not_grow_the_lake(shop):
-    data, _ = shop
-    before = files(data)
-    done = rgg(data, "run", "nightly", "--task", "ingest", *(word for pair in SMALL for word in ("-p", pair)))
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert files(data) == before
+@pytest.fixture
+def run_here(spark, shop):
+    "Return a function that works through the notebooks of a job on the shop's lake, in this process."
+    plt.close("all")
+    with matplotlib.rc_context():
+        yield partial(run_cells_of_job, lake=str(shop[0] / "lake"))
+        plt.close("all")
 
 
-def test_every_other_job_works_on_the_same_lake(shop, lake):
-    given = {
-        "explore": [],
-        "ab_test": ["-p", "visits=1500"],
-        "realtime": [],
-        "weekly_search": ["-p", "trials=2", "-p", f"space={json.dumps(SPACE)}"],
-        "hourly_sale": ["-p", "top_k=5"],
-        "monitor": ["-p", "threshold=99"],
-    }
-    scored = list((shop[0] / "lake/recommendations").rglob("*.parquet"))
-    with ThreadPoolExecutor(len(given)) as pool:
-        runs = dict(zip(given, pool.map(lambda job: rgg(shop[0], "run", job, *given[job]), given)))
-    assert all(done.returncode == 0 for done in runs.values()), [
-        done.stdout[-2000:] for done in runs.values()
-    ]
-    assert "clicks for the champion over popularity (95%: " in runs["ab_test"].stdout
-    explored = nbformat.read(next((shop[0] / "runs").glob("*-explore-*/explore.ipynb")), as_version=4)
-    outputs = [output for cell in explored.cells for output in cell.get("outputs", [])]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
-    assert (
-        lake.read("live_recommendations").count() > 0
-        and lake.read("monitoring").where("drifted").count() == 0
-    )
-    tasks = {
-        job: load_run(next((shop[0] / "runs").glob(f"*-{job}-*")).name).tasks
-        for job in ("hourly_sale", "monitor")
-    }
-    again = list((shop[0] / "lake/recommendations").rglob("*.parquet"))
-    assert len(scored) == len(again) > 0 and set(scored) != set(again), "hourly_sale has scored once more"
-    assert (
-        tasks["hourly_sale"]["refresh"]["values"]["candidates"] > 0
-        and tasks["monitor"]["retrain"]["state"] == "EXCLUDED"
-    )
-    values = load_run(next((shop[0] / "runs").glob("*-weekly_search-*")).name).tasks["search"]["values"]
-    assert values["best"] and choose_settings("gru", {"gru": values["best"]}), "the job takes what is printed"
-    client, parent = connect(), values["search_run_id"]
+def test_a_stage_that_runs_again_does_not_grow_the_lake(shop, lake):
+    (count, tables), rows = files(shop[0]), lake.read("events").count()
+    run_cells("10_ingest", lake=str(shop[0] / "lake"))
+    again, now = files(shop[0])
+    assert lake.read("events").count() == rows and now == tables and again <= count
+
+
+def test_exploration_draws_four_pictures(run_here):
+    run_here("explore")
+    axes = [plt.figure(number).axes[0] for number in plt.get_fignums()]
+    titles = [one.get_title(plt.rcParams["axes.titlelocation"]) for one in axes]
+    assert len(titles) == 4 and all("%" in title for title in titles), "each title says what one sees"
+
+
+def test_the_champion_is_compared_with_popularity(run_here, capsys):
+    results = run_here("ab_test", visits="1500")["ab_test"]["results"]
+    assert {"popularity", "champion"} < set(results.index) and results["ctr"].between(0, 1).all()
+    assert "clicks for the champion over popularity (95%: " in capsys.readouterr().out
+
+
+def test_live_sessions_are_scored_as_in_batch(run_here, lake):
+    compared = run_here("realtime")["stream"]["compared"]
+    assert compared.count() > 0 and compared.where("not same").count() == 0
+    assert lake.read("live_recommendations").count() > 0
+
+
+def test_a_search_is_documented_in_mlflow(run_here):
+    found = run_here("weekly_search", trials="2", space=json.dumps(SPACE))["search"]
+    best, parent = found["best"].params, found["run_id"]
+    assert best and choose_settings("gru", {"gru": best}), "the job takes what is printed"
+    client = connect()
     trials = client.search_runs(
         [client.get_run(parent).info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'"
     )
-    assert [trial.info.status for trial in trials] == ["FINISHED"] * 2 and client.get_run(
-        parent
-    ).info.status == "FINISHED"
+    assert [trial.info.status for trial in trials] == ["FINISHED"] * 2
+    assert client.get_run(parent).info.status == "FINISHED"
     assert all(
         len(client.get_metric_history(t.info.run_id, "val_mrr_20")) == int(t.data.params["epochs"])
         for t in trials
     )
-    assert {"parallel_coordinates.png", "history.png", "best.json"} <= {
-        f.path for f in client.list_artifacts(parent)
-    }
+    pictures = {"parallel_coordinates.png", "history.png", "best.json"}
+    assert pictures <= {f.path for f in client.list_artifacts(parent)}
+
+
+def test_hourly_sale_scores_once_more(run_here, shop):
+    scored = set((shop[0] / "lake/recommendations").rglob("*.parquet"))
+    done = run_here("hourly_sale", top_k="5")
+    again = set((shop[0] / "lake/recommendations").rglob("*.parquet"))
+    assert len(scored) == len(again) > 0 and scored != again
+    assert done["refresh"]["on_sale"] > 0
+
+
+def test_the_monitor_retrains_only_after_a_drift(shop, lake):
+    done = rgg(shop[0], "run", "monitor", "-p", "threshold=99")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert lake.read("monitoring").where("drifted").count() == 0
+    assert newest_run(shop[0]).tasks["retrain"]["state"] == "EXCLUDED"
 
 
 def test_bad_input_ends_with_a_sentence_and_leaves_the_lake(shop, tmp_path):
     before = files(shop[0])
     missing = ["-p", "source=/nowhere.csv", "-p", "source_sql=notebooks/sources/yoochoose.sql"]
-    given = {
-        "split train would be empty": (shop[0], "--task", "featurize", "-p", "valid_days=400"),
-        "The model 'recommender' has no version with the alias 'champion' yet: "
-        "run the tasks train and promote first.": (tmp_path / "score", "--task", "score"),
-        "Cannot read /nowhere.csv as csv": (tmp_path / "source", *missing),
-    }
-    with ThreadPoolExecutor(len(given)) as pool:
-        runs = list(pool.map(lambda words: rgg(words[0], "run", "nightly", *words[1:]), given.values()))
-    for sentence, done in zip(given, runs):
-        assert (
-            done.returncode == 1 and sentence in done.stdout and "Traceback" not in done.stdout
-        ), done.stdout[-2000:]
-    states = [line.split()[:2] for line in runs[-1].stdout.splitlines()]
+    done = rgg(tmp_path, "run", "nightly", *missing)
+    assert done.returncode == 1 and "Cannot read /nowhere.csv as csv" in done.stdout
+    assert "Traceback" not in done.stdout
+    states = [line.split()[:2] for line in done.stdout.splitlines()]
     assert ["simulate", "EXCLUDED"] in states and ["ingest", "FAILED"] in states
+    with pytest.raises(UserError, match="split train would be empty"):
+        run_cells("30_featurize", lake=str(shop[0] / "lake"), valid_days=400)
     assert files(shop[0]) == before
+
+
+def test_scoring_without_a_champion_ends_with_a_sentence(spark, shop, tmp_path, monkeypatch):
+    monkeypatch.setenv("RGG_DATA", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    says = "The model 'recommender' has no version with the alias 'champion' yet: run the tasks train and"
+    with pytest.raises(UserError, match=says):
+        run_cells("60_score", lake=str(shop[0] / "lake"))

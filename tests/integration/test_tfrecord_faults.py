@@ -30,27 +30,32 @@ import psutil
 from pyspark.sql import functions as F
 from rgg_shared.tfrecord import read_tfrecord, write_tfrecord
 from rgg_shared.core import get_spark
-path, flag, what = sys.argv[1:]
+folder = sys.argv[1]
 spark = get_spark("faults", master="local-cluster[2,1,1024]", conf={"spark.ui.enabled": "false"})
 
-def fail_once(batches):
-    for number, batch in enumerate(batches):
-        if number == 3 and what != "none":
-            try:
-                os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
-                if what == "raise":
-                    raise RuntimeError("once")
-                executor = next(p for p in psutil.Process().parents() if "java" in p.name())
-                os.kill(executor.pid, signal.SIGKILL)
-            except FileExistsError:
-                pass
-        yield batch
+def fail_once(flag, what):
+    "Return a function over batches that fails once, at a fourth batch: it raises, or its executor is killed."
+    def pass_on(batches):
+        for number, batch in enumerate(batches):
+            if number == 3:
+                try:
+                    os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
+                    if what == "raise":
+                        raise RuntimeError("once")
+                    executor = next(p for p in psutil.Process().parents() if "java" in p.name())
+                    os.kill(executor.pid, signal.SIGKILL)
+                except FileExistsError:
+                    pass
+            yield batch
+    return pass_on
 
 spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 1000)
-df = spark.range(20_000, numPartitions=2).mapInArrow(fail_once, "id long")
-contract = write_tfrecord(df, path)
-ids = [row.id for row in read_tfrecord(spark, path).collect()]
-print("RESULT", os.path.exists(flag), contract.rows, sorted(ids) == list(range(20_000)))
+for what in ("raise", "kill"):
+    path, flag = f"{folder}/{what}", f"{folder}/{what}.flag"
+    df = spark.range(20_000, numPartitions=2).mapInArrow(fail_once(flag, what), "id long")
+    contract = write_tfrecord(df, path)
+    ids = [row.id for row in read_tfrecord(spark, path).collect()]
+    print("RESULT", what, os.path.exists(flag), contract.rows, sorted(ids) == list(range(20_000)))
 spark.stop()
 """
 
@@ -59,23 +64,23 @@ def environment():
     return os.environ | {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
 
 
-@pytest.mark.parametrize("what", ["kill", "raise"])
-def test_a_write_outlives_an_executor_that_is_killed_and_a_task_that_fails(tmp_path, what):
-    path = tmp_path / "x"
+def test_a_write_outlives_a_task_that_fails_and_an_executor_that_is_killed(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", CLUSTER, str(path), str(tmp_path / "flag"), what],
+        [sys.executable, "-c", CLUSTER, str(tmp_path)],
         env=environment(),
         timeout=900,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert "RESULT True 20000 True" in done.stdout, done.stderr[-3000:]
-    shards = {entry.name for entry in path.iterdir()} - {"contract.json", "_SUCCESS"}
-    assert len(shards) == 2 and all(
-        name.endswith(".tfrecord") for name in shards
-    )  # no half file, no temporary folder
-    assert (path / "_SUCCESS").is_file()
+    for what in ("raise", "kill"):
+        assert f"RESULT {what} True 20000 True" in done.stdout, done.stderr[-3000:]
+        names = {entry.name for entry in (tmp_path / what).iterdir()}
+        shards = names - {"contract.json", "_SUCCESS"}
+        assert len(shards) == 2 < len(names), "no half file, no temporary folder"
+        assert all(name.endswith(".tfrecord") for name in shards)
+        assert (tmp_path / what / "_SUCCESS").is_file()
+
 
 
 SLOW = """
