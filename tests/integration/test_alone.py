@@ -31,7 +31,7 @@ LAZY = ["tensorflow", "pyspark", "numba", "mlflow"]
 def run_without(blocked, code, tmp_path, *arguments):
     "Run `code` in a new process in which importing `blocked` raises ImportError; return what it prints."
     site = tmp_path / "site"
-    site.mkdir()
+    site.mkdir(parents=True)
     (site / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({blocked!r}))\n")
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
@@ -63,17 +63,19 @@ def is_blocked(name):
     except ImportError:
         return True
     return False
+
+import sys
+
+path, *blocked = sys.argv[1:]
+assert all(is_blocked(name) for name in blocked)
 """
 
 WRITE_AND_READ = (
     BLOCKED
     + """
-import sys
 from rgg_shared.core import get_spark
 from rgg_shared.tfrecord import read_tfrecord, write_tfrecord
 
-path, *blocked = sys.argv[1:]
-assert all(is_blocked(name) for name in blocked)
 spark = get_spark("alone", master="local[2]", conf={"spark.ui.enabled": "false"})
 assert all(spark.sparkContext.parallelize(blocked, 2).map(is_blocked).collect())
 clicks = spark.sql('''SELECT * FROM VALUES (1L, array('a', 'b'), 0.5F), (2L, array(), NULL), (3L, NULL, 2.5F)
@@ -87,7 +89,9 @@ print("WROTE", contract.rows)
 """
 )
 
-READ_WITH_TENSORFLOW = """
+READ_WITH_TENSORFLOW = (
+    BLOCKED
+    + """
 from rgg_shared.tfrecord import read_dataset
 
 batches = read_dataset(path, batch_size=3, padding={"items": "-", "price": -1.0})
@@ -96,17 +100,15 @@ rows = sorted(zip(batch["session"], batch["items"], batch["price"]))
 assert rows == [(1, [b"a", b"b"], 0.5), (2, [b"-", b"-"], -1.0), (3, [b"-", b"-"], 2.5)], rows
 print("READ", len(rows))
 """
+)
 
 
-def test_tfrecord_needs_nothing_of_the_other_packages(tmp_path):
-    code = WRITE_AND_READ + READ_WITH_TENSORFLOW
-    out = run_without(OF_OTHER_PACKAGES, code, tmp_path, tmp_path / "clicks", *OF_OTHER_PACKAGES)
-    assert "WROTE 3" in out and "READ 3" in out
-
-
-def test_tfrecord_needs_no_tensorflow_to_write_and_read_with_spark(tmp_path):
+def test_tfrecord_needs_nothing_of_the_other_packages_and_its_spark_side_no_tensorflow(tmp_path):
+    path = tmp_path / "clicks"
     blocked = [*OF_OTHER_PACKAGES, "tensorflow"]
-    assert "WROTE 3" in run_without(blocked, WRITE_AND_READ, tmp_path, tmp_path / "clicks", *blocked)
+    assert "WROTE 3" in run_without(blocked, WRITE_AND_READ, tmp_path / "spark", path, *blocked)
+    out = run_without(OF_OTHER_PACKAGES, READ_WITH_TENSORFLOW, tmp_path / "read", path, *OF_OTHER_PACKAGES)
+    assert "READ 3" in out
 
 
 # What a package imports
