@@ -4,6 +4,7 @@ import google_crc32c
 import nbformat
 import numpy as np
 import pandas as pd
+import pytest
 from pyspark.sql import types as T
 
 from rgg_shared.core import find_project_root
@@ -171,5 +172,7 @@ def run_cells_of_job(name, **given):
     for task in plan.settings["tasks"]:
         path = find_project_root() / task["notebook_task"]["notebook_path"]
         parameters = merge_notebook_parameters(task, plan.values, read_notebook_defaults(path))
-        done[task["task_key"]] = run_cells(path.stem, **parameters)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RGG_TASK_KEY", task["task_key"])
+            done[task["task_key"]] = run_cells(path.stem, **parameters)
     return done
