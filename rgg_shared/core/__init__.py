@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "spark": ["get_filesystem", "get_spark", "reduce_worker_latency"],
     "parameters": ["read_parameters"],
     "lake": ["Lake", "MissingTable"],
+    "maintenance": ["TABLES", "list_versions", "tidy_table", "upgrade_lake"],
     "shipping": ["find_shipped_directory", "ship_directory"],
     "task_values": ["get_task_value", "set_task_value"],
     "keras": ["tf"],

@@ -57,6 +57,8 @@ def build_local_conf() -> dict[str, str]:
         "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
         "spark.sql.warehouse.dir": str(get_data_dir() / "warehouse"),
         "spark.sql.sources.partitionOverwriteMode": "dynamic",
+        "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",  # files listed without a job
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # the only one in Delta tables
     }
 
 # %% ../../notebooks/library/core/03_spark.ipynb #ceb5c6a9
