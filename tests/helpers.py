@@ -5,6 +5,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from rgg_shared.core import find_project_root
@@ -28,6 +29,12 @@ def sessions(*rows):
 def views_frame(lists):
     "A frame of sessions that only view, by their item ids."
     return sessions(*((items, ["view"] * len(items)) for items in lists))
+
+
+def make_events(spark, rows, columns="session_id, member_id, item_id, event_type, event_time"):
+    "Events as a SELECT returns them, from rows of text."
+    df = spark.createDataFrame(rows, ", ".join(f"{c} string" for c in columns.split(", ")))
+    return df.withColumn("event_time", F.to_timestamp("event_time"))
 
 
 def examples_of(spark, rows):

@@ -3,6 +3,7 @@
 -- format: csv
 -- option sep: ;
 -- option header: true
+-- sessions: unique
 SELECT
   `session ID` AS session_id,
   `page 2 (clothing model)` AS item_id,

@@ -1,6 +1,7 @@
 -- The click log of the simulated shop, as 00_simulate writes it.
 -- format: json
 -- schema: visit string, visitor string, product string, action string, ts string, country string, device string
+-- sessions: unique
 SELECT
   visit AS session_id,
   visitor AS member_id,

@@ -2,6 +2,7 @@
 -- format: csv
 -- option sep: \t
 -- option header: true
+-- sessions: unique
 SELECT
   SessionId AS session_id,
   ItemId AS item_id,

@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from ..core import UserError
 from .keyed_random import draw_normal, draw_uniform
 
+
 # %% ../../notebooks/library/data/02_shop.ipynb #b37ffffa
 @dataclass(frozen=True)
 class ShopConfig:

@@ -19,6 +19,7 @@ from functools import lru_cache
 from ..core import UserError
 from .specification import did_you_mean
 
+
 # %% ../../notebooks/library/jobs/05_schema.ipynb #088c411c
 @dataclass(frozen=True)
 class Finding:

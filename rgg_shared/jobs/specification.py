@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..core import UserError, find_project_root
 
+
 # %% ../../notebooks/library/jobs/01_specification.ipynb #d4cc9b76
 def did_you_mean(name: str, names) -> str:
     "Return “ Did you mean …?” with the nearest of the known names; empty where none is similar."

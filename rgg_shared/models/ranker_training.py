@@ -30,6 +30,7 @@ from ..tfrecord import Contract, write_tfrecord
 from .evidence import count_evidence
 from .table import MODELS, RankerSettings, Training, find_model, settings_from
 
+
 # %% ../../notebooks/library/models/18_ranker_training.ipynb #16755244
 def hold_out_newest(
     spark: SparkSession,

@@ -18,6 +18,7 @@ from difflib import get_close_matches
 
 from ..core import UserError, cast_parameter, check_choice
 
+
 # %% ../../notebooks/library/models/01_table.ipynb #9c445c92
 def setting(default, meaning: str, low=None, high=None, choices: tuple = ()):
     "Return a dataclass field with a default, its meaning, and the range or the choices allowed."

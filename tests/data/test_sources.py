@@ -8,6 +8,7 @@ from rgg_shared.core.lake import Lake
 from rgg_shared.core.messages import UserError
 from rgg_shared.data.sources import Source, choose_sources, read_source
 
+
 # %% ../../notebooks/library/data/05_sources.ipynb #de35d994
 def test_a_source_is_its_comment_lines_and_its_select(tmp_path):
     text = ("-- Prose, with (brackets): fine.\n-- format: csv\n-- option sep: ;\n-- option header: true\n\n"
@@ -53,14 +54,19 @@ def test_several_paths_are_read_together(spark, tmp_path):
 # %% ../../notebooks/library/data/05_sources.ipynb #3d506633
 @pytest.mark.parametrize("select, carried", [
     ("SELECT a AS item_id FROM raw", True), ("SELECT * FROM raw", True),
-    ("SELECT a FROM (SELECT a FROM raw)", False),
+    ("SELECT a FROM (SELECT a FROM raw)", True), ("WITH t AS (SELECT a, b FROM raw) SELECT a FROM t", True),
+    ("SELECT a -- no limit, no group by\nFROM raw WHERE b != 'union'", True),
+    ("SELECT a FROM raw UNION ALL SELECT b FROM raw WHERE false", True),
+    ("SELECT a FROM raw UNION SELECT a FROM raw", False), ("SELECT a FROM raw ORDER BY b LIMIT 2", True),
     ("SELECT a FROM raw GROUP BY ALL", False), ("SELECT DISTINCT a FROM raw", False),
 ])
 def test_the_raw_row_travels_beside_a_plain_select(spark, tmp_path, select, carried):
     path = write_text(tmp_path / "a.csv", "a,b\n1,x\n1,y\n")
     found = read_source(spark, path, Source("a.sql", "csv", select, {"header": "true"}))
     assert ("_raw" in found.columns) == carried
-    assert found.count() == (1 if "GROUP" in select or "DISTINCT" in select else 2)
+    assert found.count() == (2 if carried else 1)
+    if carried:
+        assert [r._raw.row.asDict() for r in found.collect()] == [{"a": "1", "b": b} for b in "xy"]
 
 # %% ../../notebooks/library/data/05_sources.ipynb #fa9b8a3e
 def test_parameters_that_are_left_out_have_defaults(spark, tmp_path):

@@ -9,7 +9,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from rgg_shared.core.environment import find_project_root
 from rgg_shared.core.lake import Lake
-from rgg_shared.data.events import to_sessions
+from rgg_shared.data.sessions import to_sessions
 from rgg_shared.data.ingestion import ingest
 from rgg_shared.data.sources import choose_sources
 

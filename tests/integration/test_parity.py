@@ -14,7 +14,8 @@ from pyspark.sql import functions as F
 
 import rgg_shared
 from rgg_shared.core.lake import Lake
-from rgg_shared.data.events import EVENT_COLUMNS, to_sessions
+from rgg_shared.data.events import EVENT_COLUMNS
+from rgg_shared.data.sessions import to_sessions
 from rgg_shared.serving.registry import Champion
 from rgg_shared.serving.scoring import recommend_with_champion, register_recommend
 from rgg_shared.serving.streams import select_latest_lists, track_live_sessions, read_events, score_stream

@@ -8,6 +8,7 @@ import pytest
 from rgg_shared.core import UserError
 from rgg_shared.models.table import MODELS, SessionSettings, choose_settings, settings_table
 
+
 # %% ../../notebooks/library/models/01_table.ipynb #add83a06
 @pytest.mark.parametrize("model", MODELS)
 def test_each_model_has_settings_that_explain_themselves_and_a_search_space_within_them(model):

@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 
 from rgg_shared.core.lake import Lake
 from rgg_shared.core.messages import UserError
-from rgg_shared.data.events import EVENT_COLUMNS, MAX_EVENTS, to_sessions
+from rgg_shared.data.events import EVENT_COLUMNS, MAX_EVENTS
+from rgg_shared.data.sessions import to_sessions
 from rgg_shared.serving.registry import Champion
 from rgg_shared.serving.scoring import recommend_with_champion
 from rgg_shared.serving.streams import (
@@ -24,6 +25,7 @@ from rgg_shared.serving.streams import (
     select_latest_lists,
     track_live_sessions,
 )
+
 
 # %% ../../notebooks/library/serving/07_streams.ipynb #21465688
 def test_late_events_are_put_in_order_and_duplicates_change_nothing():
