@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "simulate": ["read_shop_config", "simulate_events", "write_raw_files"],
     "sources": ["Source", "choose_sources"],
     "events": ["EVENT_COLUMNS", "EVENT_TYPES", "MAX_EVENTS"],
-    "sessions": ["to_sessions"],
+    "sessions": ["add_missing_provenance", "to_sessions"],
     "item_table": ["refresh_items"],
     "ingestion": ["ingest"],
     "item_features": ["describe_items", "is_on_sale", "number_content"],

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 # %% ../../notebooks/library/data/14_item_features.ipynb #8e3906cd
-NOT_FEATURE_COLUMNS = {"item_id", "name", "sale_start", "sale_end"}
+NOT_FEATURE_COLUMNS = {"item_id", "name", "sale_start", "sale_end", "file_id"}
 MAX_CATEGORIES = 1000  # per feature; rarer values share number 0
 N_BUCKETS = 20  # of a measure
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['choose_block_size', 'simulate_events', 'add_fault', 'duplicate_rows', 'simulate_raw_clicks',
-           'simulate_raw_catalogue', 'write_raw_files', 'read_shop_config']
+           'simulate_raw_catalogue', 'read_shop_config', 'has_raw_files', 'write_raw_files']
 
 # %% ../../notebooks/library/data/04_simulate.ipynb #b913ebf4
 import numpy as np
@@ -12,7 +12,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from ..core import UserError
+from ..core import UserError, get_filesystem
 from .shop import SALE_DAYS, ShopConfig, simulate_catalogue
 from .visitors import simulate_sessions
 
@@ -83,13 +83,33 @@ def simulate_raw_catalogue(spark: SparkSession, config: ShopConfig) -> DataFrame
     names = {"item_id": "product", "name": "title", "sale_start": "opens", "sale_end": "closes"}
     return simulate_catalogue(spark, config).withColumnsRenamed(names)
 
+# %% ../../notebooks/library/data/04_simulate.ipynb #8186895e
+def read_shop_config(spark: SparkSession, folder: str) -> ShopConfig:
+    "Return the settings of the shop whose raw files are in `folder`; raises `UserError` if there are none."
+    try:
+        return ShopConfig(**spark.read.json(f"{folder}/shop").first().asDict())
+    except AnalysisException as e:
+        raise UserError(f"The folder {folder} holds no simulated shop: run the task simulate first.") from e
+
 # %% ../../notebooks/library/data/04_simulate.ipynb #d8630583
+def has_raw_files(spark: SparkSession, config: ShopConfig, folder: str) -> bool:
+    "Return True where the raw files of just this shop are in `folder`."
+    try:
+        return read_shop_config(spark, folder) == config
+    except UserError:
+        return False
+
+
 def write_raw_files(
     spark: SparkSession,  # the session
     config: ShopConfig,  # the shop
     folder: str,  # `clicks/`, `catalogue/` and `shop/` below it are overwritten
 ):
-    "Write the raw log, the raw catalogue and the shop's settings as gzipped JSON lines."
+    "Write the raw log, the catalogue and the shop's settings as gzipped JSON lines, unless they are there."
+    if has_raw_files(spark, config, folder):
+        return
+    fs, to_path = get_filesystem(spark, folder)
+    fs.delete(to_path(f"{folder}/shop"), True)
     tables = {
         "catalogue": simulate_raw_catalogue(spark, config),
         "clicks": simulate_raw_clicks(spark, config),
@@ -97,11 +117,3 @@ def write_raw_files(
     }
     for name, table in tables.items():
         table.write.mode("overwrite").json(f"{folder}/{name}", compression="gzip")
-
-
-def read_shop_config(spark: SparkSession, folder: str) -> ShopConfig:
-    "Return the settings of the shop whose raw files are in `folder`; raises `UserError` if there are none."
-    try:
-        return ShopConfig(**spark.read.json(f"{folder}/shop").first().asDict())
-    except AnalysisException as e:
-        raise UserError(f"The folder {folder} holds no simulated shop: run the task simulate first.") from e

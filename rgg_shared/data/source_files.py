@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FILES_TABLE', 'FILES_SCHEMA', 'SourceFile', 'list_paths', 'hash_paths', 'open_path', 'stat_files',
-           'list_source_files', 'digest_file', 'digest_files', 'FilePlan', 'read_taken_files', 'is_same_stat',
-           'plan_files', 'write_taken_files']
+           'list_source_files', 'digest_file', 'digest_files', 'FilePlan', 'TakenFiles', 'is_same_stat',
+           'plan_files']
 
 # %% ../../notebooks/library/data/06_source_files.ipynb #54b9cb24
 import hashlib
@@ -97,7 +97,8 @@ def digest_files(files: list[SourceFile]) -> list[SourceFile]:
 FILES_TABLE = "ingested_files"
 FILES_SCHEMA = (
     "file_id bigint, path string, source string, size bigint, modified_ms bigint, "
-    "digest string, rows map<string, bigint>, first_day date, last_day date, ingested_at timestamp"
+    "digest string, query string, rows map<string, bigint>, first_day date, last_day date, "
+    "ingested_at timestamp"
 )
 
 
@@ -109,6 +110,7 @@ class FilePlan:
     changed: list[SourceFile] = field(default_factory=list)  # taken with other content: rows are replaced
     known: list[SourceFile] = field(default_factory=list)  # taken as they are, or under another name
     missing: list[str] = field(default_factory=list)  # paths that were taken and are not there any more
+    outdated: int = 0  # files that are known, but by another query
 
     @property
     def to_read(self) -> list[SourceFile]:
@@ -121,18 +123,41 @@ class FilePlan:
             parts.append(f"{len(self.changed):,} with other content than before")
         if self.known:
             parts.append(f"{len(self.known):,} taken before")
+        if self.outdated:
+            parts[-1] += f", {self.outdated:,} of them with another query (read_again reads them again)"
         if self.missing:
             parts.append(f"{len(self.missing):,} taken before and gone since, such as {self.missing[0]}")
         return ", ".join(parts)
 
-# %% ../../notebooks/library/data/06_source_files.ipynb #19c129e7
-def read_taken_files(lake: Lake) -> dict[int, object]:
-    "Return the rows of `ingested_files` by `file_id`."
-    if not lake.exists(FILES_TABLE):
-        return {}
-    return {row.file_id: row for row in lake.read(FILES_TABLE).collect()}
+# %% ../../notebooks/library/data/06_source_files.ipynb #c83303fe
+class TakenFiles:
+    "The table `ingested_files` during an ingest: what it has, and what is to be added and removed."
 
+    def __init__(self, lake: Lake):
+        rows = lake.read(FILES_TABLE).collect() if lake.exists(FILES_TABLE) else []
+        self.known = {row.file_id: row for row in rows}
+        self.new = []  # rows of FILES_SCHEMA, without the time
 
+    def add(self, row: tuple):
+        "Add a row, in the place of that of the same file."
+        self.known.pop(row[0], None)
+        self.new.append(row)
+
+    def forget(self, file_ids):
+        "Remove the rows of files."
+        for file_id in file_ids:
+            self.known.pop(file_id, None)
+
+    def write(self, tables):
+        "Write the table in a transaction, if there is something new."
+        if not self.new:
+            return
+        now, kept = datetime.now(), [tuple(row) for row in self.known.values()]
+        rows = kept + [(*row, now) for row in self.new]
+        table = tables.lake.spark.createDataFrame(rows, FILES_SCHEMA)
+        tables.write(table.coalesce(1), FILES_TABLE)
+
+# %% ../../notebooks/library/data/06_source_files.ipynb #51594b30
 def is_same_stat(file: SourceFile, taken) -> bool:
     "Return True if a file has the size and the time that it had when it was taken."
     return file.size == taken.size and file.modified_ms == taken.modified_ms
@@ -140,7 +165,7 @@ def is_same_stat(file: SourceFile, taken) -> bool:
 # %% ../../notebooks/library/data/06_source_files.ipynb #4aaa18c0
 def plan_files(
     files: list[SourceFile],  # of the source, as they are now
-    taken: dict,  # as `read_taken_files` returns it
+    taken: dict,  # as `TakenFiles` has them
     path: str = "",  # of the source; files that were taken from elsewhere are not missed
 ) -> FilePlan:
     "Return what is to be done with the files; reads those that are new or have another time."
@@ -161,11 +186,3 @@ def plan_files(
     gone = [row.path for file_id, row in taken.items() if file_id not in ids and row.source == path]
     plan.missing.extend(sorted(gone))
     return plan
-
-# %% ../../notebooks/library/data/06_source_files.ipynb #f43a20ce
-def write_taken_files(tables, taken: dict[int, object], rows: list[tuple]):
-    "Write rows of FILES_SCHEMA, without the time, and those that were there, but for the same files."
-    now, new = datetime.now(), {row[0] for row in rows}
-    kept = [tuple(row) for file_id, row in taken.items() if file_id not in new]
-    table = tables.lake.spark.createDataFrame(kept + [(*row, now) for row in rows], FILES_SCHEMA)
-    tables.write(table.coalesce(1), FILES_TABLE)

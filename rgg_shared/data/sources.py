@@ -9,6 +9,7 @@ __all__ = ['CORRUPT_COLUMN', 'NOT_PLAIN_SELECT', 'NOT_CODE', 'MAX_SELECTS', 'par
            'locate_rows', 'pack_raw_row', 'observe_rows', 'read_source', 'Sources', 'choose_sources']
 
 # %% ../../notebooks/library/data/05_sources.ipynb #7070c711
+import hashlib
 import logging
 import re
 from contextlib import contextmanager
@@ -54,6 +55,11 @@ class Source:
     options: dict = field(default_factory=dict)  # of Spark's reader
     schema: str = ""  # of the raw columns, as DDL; empty: inferred
     unique_sessions: bool = False  # each session id of the log is one session, however long it is
+
+    def hash_query(self) -> str:
+        "Return 16 hexadecimal digits that change with whatever decides what is read from a file."
+        what = repr((self.format, self.select, self.options, self.schema))
+        return hashlib.blake2b(what.encode(), digest_size=8).hexdigest()
 
     @staticmethod
     def load(path: str) -> "Source":

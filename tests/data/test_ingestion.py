@@ -6,6 +6,7 @@ import json
 import pytest
 from helpers import GOOD, HEADER, write_text
 
+from rgg_shared.core.delta import open_delta
 from rgg_shared.core.messages import UserError
 
 
@@ -203,6 +204,44 @@ def test_a_query_over_the_rows_of_several_files_is_one_unit(logs, tmp_path):
     assert (counts.rows_in, counts.events, counts.quarantined, counts.dropped) == (3, 2, 0, 1)
     found = read(logs.lake, "item_id", "event_time")
     assert found == {("a", "2026-03-01 09:00:00"), ("b", "2026-03-01 09:10:00")}
+
+# %% ../../notebooks/library/data/13_ingestion.ipynb #3ec430f3
+def test_rows_of_files_that_are_gone_stay_unless_asked_otherwise(logs, capsys):
+    logs.ingest_file("1.csv", click("s", "a", "01T10:00"))
+    (logs_folder(logs) / "1.csv").unlink()
+    logs.ingest_file("2.csv", click("s", "b", "02T10:00"))
+    assert "1 taken before and gone since, such as file:" in capsys.readouterr().out
+    assert read(logs.lake, "item_id") == {("a",), ("b",)}
+    logs.ingest_file("3.csv", click("s", "c", "03T10:00"), drop_missing=True)
+    assert read(logs.lake, "item_id") == {("b",), ("c",)}
+    assert logs.lake.read("ingested_files").count() == 2
+
+# %% ../../notebooks/library/data/13_ingestion.ipynb #3cd4b1d5
+def test_a_new_query_is_told_and_reads_all_files_again_where_that_is_asked_for(logs, tmp_path, capsys):
+    logs.ingest_file("1.csv", click("s", "a", "01T10:00", "phone"))
+    logs.sql = write_text(tmp_path / "q.sql", PLAIN.replace("FROM", ", upper(device) AS screen FROM"))
+    assert logs.ingest().rows_in == 0
+    assert "1 of them with another query (read_again reads them again)" in capsys.readouterr().out
+    assert logs.ingest(read_again=True).events == 1
+    assert [r.screen for r in logs.lake.read("events").collect()] == ["PHONE"]
+
+# %% ../../notebooks/library/data/13_ingestion.ipynb #ae68318e
+def test_a_catalogue_is_read_again_only_if_its_files_or_its_query_have_changed(logs, tmp_path):
+    catalogue = tmp_path / "items.csv"
+    head = "-- format: csv\n-- option header: true\n"
+    items_sql = write_text(tmp_path / "items.sql", f"{head}SELECT * FROM raw")
+
+    def read_items(text=None):
+        if text:
+            write_text(catalogue, text)
+        row = click("s", "a", "01T10:00")
+        counts = logs.ingest_file("1.csv", row, items_sql=items_sql, items_source=str(catalogue))
+        return counts.items, open_delta(logs.lake.table("items")).version()
+
+    assert read_items("item_id,price\na,1\n") == read_items() == (1, 0)
+    assert read_items("item_id,price\na,1\nb,2\n") == read_items() == (2, 1)
+    write_text(tmp_path / "items.sql", f"{head}SELECT *, 'wool' AS fabric FROM raw")
+    assert read_items() == (2, 2) and {r.fabric for r in logs.lake.read("items").collect()} == {"wool"}
 
 # %% ../../notebooks/library/data/13_ingestion.ipynb #61f06e05
 def test_a_path_may_hold_the_day(logs):

@@ -29,12 +29,15 @@ from rgg_shared.serving.streams import (
 
 # %% ../../notebooks/library/serving/07_streams.ipynb #21465688
 def test_late_events_are_put_in_order_and_duplicates_change_nothing():
-    events = [(n // 2, f"item-{n}", "view") for n in range(12)]
+    events = [(n // 2, n % 3, f"item-{n}", "view") for n in range(12)]
+    events.sort()
     shuffled = random.Random(1).sample(events, 12)
     merged = merge_events(merge_events([], shuffled[:7]), shuffled[5:])
     assert merged == events
-    assert merge_events(events, [(99, "x", "cart")], max_events=3) == [*events[-2:], (99, "x", "cart")]
-    many = [(n, "x", "view") for n in range(MAX_EVENTS + 1)]
+    assert merge_events(events, [(99, 0, "x", "cart")], max_events=3) == [*events[-2:], (99, 0, "x", "cart")]
+    assert merge_events([(1, 2, "x", "view")], [(1, 0, "x", "view"), (1, 1, "a", "view")]) == [
+        (1, 0, "x", "view"), (1, 1, "a", "view")], "the log's own order breaks ties"
+    many = [(n, 0, "x", "view") for n in range(MAX_EVENTS + 1)]
     assert merge_events([], many) == many[1:]
 
 # %% ../../notebooks/library/serving/07_streams.ipynb #b8e1c6c2
