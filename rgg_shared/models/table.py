@@ -255,7 +255,8 @@ def settings_from(model: str, given: dict):
     chosen = kind(**checked)
     if "retrieval" in known and not find_model(chosen.retrieval).network:
         names = ", ".join(name for name, model in MODELS.items() if model.network)
-        raise UserError(f"The setting retrieval={chosen.retrieval} has to be a sequence model: {names}.")
+        what = f"a ranker sorts the candidates of a sequence model, which are {names}"
+        raise UserError(f"retrieval={chosen.retrieval}: {what}.")
     return chosen
 
 # %% ../../notebooks/library/models/01_table.ipynb #57b3aea2

@@ -18,7 +18,7 @@ from rgg_shared.models.table import MODELS, SessionSettings, choose_settings, se
     ("gru", {"epochs": True}, "epochs=True is not int"),
     ("gru", {"width": {"low": 1}}, "width={'low': 1} is not int"),
     ("gru", "[" * 100_000, "is not JSON"),
-    ("ranker", {"retrieval": "als"}, "retrieval=als has to be a sequence model: gru, sasrec"),
+    ("ranker", {"retrieval": "als"}, "retrieval=als: a ranker sorts .* which are gru, sasrec"),
     ("ranker", {"retrieval": "nope"}, "has to be gru"),
     ("ranker", {"share": 1}, "has to be between 0.01 and 0.99"),
     ("sasrec", {"width": 100, "heads": 3}, "width=100 has to be a multiple of heads=3"),
