@@ -127,13 +127,15 @@ def run_jobs():
 
 def executed_copy(name: str) -> Path | None:
     "Return the newest executed copy of a stage notebook among the runs."
-    copies = [p for p in (ROOT / "data/runs").glob("*/*.ipynb") if title_of_copy(p) == name]
+    copies = [p for p in (ROOT / "data/runs").rglob("*.ipynb") if title_of_copy(p) == name]
     return max(copies, key=lambda p: p.stat().st_mtime, default=None)
 
 
 def title_of_copy(path: Path) -> str:
     "Return the name of the notebook of which a file is an executed copy, by its first cell."
     first = nbformat.read(path, as_version=4).cells[0].source
+    if not re.search(r"^# ", first, re.M):  # papermill puts a note above a notebook that has failed
+        return ""
     names = {
         title(nbformat.read(p, as_version=4).cells[0].source): p.stem for p in ROOT.glob("notebooks/*.ipynb")
     }

@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['STAGING', 'COMMIT_ATTEMPTS', 'APPLICATION', 'open_delta', 'make_delta_schema',
            'read_spark_schema', 'list_active_files', 'read_delta', 'StagedRows', 'count_on_write',
-           'stage_rows', 'parse_partition', 'describe_parquet', 'open_storage', 'list_parquet_files',
-           'move_staged_files', 'select_replaced_files', 'make_remove_actions', 'match_nothing',
-           'commit_to_table', 'commit_once', 'commit_actions', 'remove_staging', 'commit_rows',
-           'list_staging', 'remove_uncommitted_rows']
+           'remove_staging', 'stage_rows', 'parse_partition', 'describe_parquet', 'open_storage',
+           'list_parquet_files', 'move_staged_files', 'select_replaced_files', 'make_remove_actions',
+           'match_nothing', 'commit_to_table', 'commit_once', 'commit_actions', 'delete_unless_committed',
+           'commit_rows', 'list_staging', 'list_dead_keys', 'remove_uncommitted_rows']
 
 # %% ../../notebooks/library/core/05_delta.ipynb #cf77dea1
 import json
 import time
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
 from .messages import UserError
@@ -104,12 +105,26 @@ def count_on_write(df):
 
     return df.observe(observation, F.count(F.lit(1)).alias("rows")), read_count
 
+# %% ../../notebooks/library/core/05_delta.ipynb #4dc6cf12
+def remove_staging(location: str, key: str):
+    "Delete a staging folder, if it is there."
+    from pyarrow.fs import FileType
+
+    storage, root = open_storage(location)
+    folder = f"{root}/{STAGING}/{key}"
+    if storage.get_file_info(folder).type == FileType.Directory:
+        storage.delete_dir(folder)
+
 # %% ../../notebooks/library/core/05_delta.ipynb #f1823381
 def stage_rows(df, location: str, partition_by: tuple[str, ...] = ()) -> StagedRows:
     "Write rows beside a table as Parquet files."
     key = uuid.uuid4().hex
     counted, read_count = count_on_write(df)
-    counted.write.partitionBy(*partition_by).parquet(f"{location}/{STAGING}/{key}")
+    try:
+        counted.write.partitionBy(*partition_by).parquet(f"{location}/{STAGING}/{key}")
+    except BaseException:
+        remove_staging(location, key)
+        raise
     return StagedRows(location, key, df.schema, tuple(partition_by), read_count())
 
 # %% ../../notebooks/library/core/05_delta.ipynb #f329cb18
@@ -199,7 +214,7 @@ def make_remove_actions(files: list[dict]) -> list:
 
 # %% ../../notebooks/library/core/05_delta.ipynb #ef1d87c4
 def match_nothing(actions: list) -> list[tuple] | None:
-    "Return a filter of partitions that no file passes, or None where there is no partition to compare with."
+    "Return a filter that rejects the partitions of all files; None for a table without partitions."
     values = [pair for action in actions for pair in action.partition_values.items() if pair[1] is not None]
     return [(*values[0][:1], sign, values[0][1]) for sign in ("=", "!=")] if values else None
 
@@ -260,11 +275,15 @@ def commit_actions(staged: StagedRows, before, replace, actions: list, propertie
     advice = "nothing was written to it; run this again"
     raise UserError(f"{staged.location} was changed by another process meanwhile: {advice} ({cause}).")
 
-# %% ../../notebooks/library/core/05_delta.ipynb #4dc6cf12
-def remove_staging(location: str, key: str):
-    "Delete a staging folder."
-    storage, root = open_storage(location)
-    storage.delete_dir(f"{root}/{STAGING}/{key}")
+# %% ../../notebooks/library/core/05_delta.ipynb #0af55d5a
+def delete_unless_committed(staged: StagedRows, actions: list):
+    "Delete the files of a commit that has failed; not if it has failed after it was in the log."
+    table = open_delta(staged.location)
+    if table and any(commit.get("key") == staged.key for commit in table.history(COMMIT_ATTEMPTS)):
+        return
+    storage, root = open_storage(staged.location)
+    for action in actions:
+        storage.delete_file(f"{root}/{action.path}")
 
 # %% ../../notebooks/library/core/05_delta.ipynb #f457626b
 APPLICATION = "rgg"  # whose transactions are numbered
@@ -283,8 +302,14 @@ def commit_rows(
 
     numbers = [] if transaction is None else [Transaction(APPLICATION, transaction)]
     properties = CommitProperties({"key": staged.key} | (marks or {}), app_transactions=numbers)
-    commit_actions(staged, before, replace, move_staged_files(staged), properties)
-    remove_staging(staged.location, staged.key)
+    actions = move_staged_files(staged)
+    try:
+        commit_actions(staged, before, replace, actions, properties)
+    except BaseException:
+        delete_unless_committed(staged, actions)
+        raise
+    finally:
+        remove_staging(staged.location, staged.key)
 
 # %% ../../notebooks/library/core/05_delta.ipynb #4acecbe1
 def list_staging(location: str) -> list:
@@ -294,12 +319,22 @@ def list_staging(location: str) -> list:
     storage, root = open_storage(location)
     return storage.get_file_info(FileSelector(f"{root}/{STAGING}", allow_not_found=True))
 
-# %% ../../notebooks/library/core/05_delta.ipynb #f449a50c
-def remove_uncommitted_rows(location: str):
-    "Delete all staged rows of a table that are in no version; no other process may be writing the table."
+# %% ../../notebooks/library/core/05_delta.ipynb #469c985f
+def list_dead_keys(location: str, min_hours: float) -> set[str]:
+    "Return the keys of staging folders that were not touched in the last hours."
+    latest = datetime.now(UTC) - timedelta(hours=min_hours)
+    folders = list_staging(location)
+    return {folder.base_name for folder in folders if folder.mtime is None or folder.mtime <= latest}
+
+
+def remove_uncommitted_rows(
+    location: str,
+    min_hours: float = 0,  # leave what was touched in the last hours; 0: no other process may be writing
+):
+    "Delete staged rows of a table that are in no version."
     from pyarrow.fs import FileSelector
 
-    keys = {folder.base_name for folder in list_staging(location)}
+    keys = list_dead_keys(location, min_hours)
     if not keys:
         return
     table = open_delta(location)

@@ -18,6 +18,7 @@ from rgg_shared.core.delta import (
     open_delta,
     open_storage,
     parse_partition,
+    remove_uncommitted_rows,
 )
 
 from .lake import Lake
@@ -53,10 +54,11 @@ def tidy_table(
     name: str,  # the table
     keep_days: float = 7,  # versions of these last days stay readable
 ) -> Tidied:
-    "Merge a table's small files and delete old ones; a catalogue's tables are tidied by Databricks."
+    "Merge small files, delete old ones and what dead writers left; Databricks tidies a catalogue's tables."
     table = None if lake.in_catalog else open_delta(lake.table(name))
     if table is None:
         return Tidied(0, 0)
+    remove_uncommitted_rows(lake.table(name), min_hours=24)
     merged = table.optimize.compact()["numFilesRemoved"]
     deleted = table.vacuum(round(24 * keep_days), dry_run=False, enforce_retention_duration=False)
     return Tidied(merged, len(deleted))

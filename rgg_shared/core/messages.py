@@ -40,6 +40,10 @@ def convert_value(value, kind: type):
     if kind is bool:
         return BOOLEANS[str(value).strip().lower()]
     if kind is int:
+        if isinstance(value, bool):
+            raise ValueError(value)
+        if isinstance(value, str) and value.strip().lstrip("+-").isdecimal():
+            return int(value)  # exact, however long it is
         number = float(value)
         if number != int(number):
             raise ValueError(value)
@@ -58,7 +62,7 @@ def cast_parameter(
         return value
     try:
         return convert_value(value, kind)
-    except (KeyError, ValueError, TypeError, OverflowError):
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
         message = f"Parameter {name}={value!r} is not {kind.__name__}; its default is {default!r}."
         raise UserError(message) from None
 

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ..core import UserError
+
 # %% ../../notebooks/library/jobs/25_lake_commands.ipynb #0f326fd6
 lake_app = typer.Typer(no_args_is_help=True, help="Look after the tables of a lake: versions, small files.")
 LAKE = typer.Argument("data/lake", metavar="[LAKE]", help="The lake's path. Default: data/lake.")
@@ -23,8 +25,11 @@ def versions_command(
     "List the versions of a table; lake.read(table, version=N) reads one of them."
     from rgg_shared.core import Lake, list_versions
 
+    versions = list_versions(Lake(lake), table)
+    if versions.empty:
+        raise UserError(f"The lake {lake} has no table {table!r}.")
     shown = Table("version", "time (UTC)", "task", "operation")
-    for row in list_versions(Lake(lake), table).itertuples():
+    for row in versions.itertuples():
         shown.add_row(str(row.version), f"{row.time:%Y-%m-%d %H:%M:%S}", row.task, row.operation)
     Console().print(shown)
 
@@ -37,7 +42,10 @@ def tidy_command(
     "Merge the small files of each table, and delete files that no version of the last days needs."
     from rgg_shared.core import TABLES, Lake, tidy_table
 
-    for name in TABLES:
+    names = [name for name in TABLES if Lake(lake).exists(name)]
+    if not names:
+        raise UserError(f"The lake {lake} has none of the tables {', '.join(TABLES)}.")
+    for name in names:
         tidied = tidy_table(Lake(lake), name, days)
         if tidied.merged or tidied.deleted:
             print(f"{name}: {tidied.merged:,} small files merged, {tidied.deleted:,} old files deleted")

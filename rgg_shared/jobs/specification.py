@@ -73,6 +73,8 @@ def load_jobs(
         raise UserError(f"The jobs file {path} does not exist; {advice}.") from None
     except json.JSONDecodeError as e:
         raise UserError(f"{path}, line {e.lineno}: this is not JSON ({e.msg}).") from None
+    except (UnicodeDecodeError, RecursionError) as e:
+        raise UserError(f"{path} is not JSON in UTF-8 ({e}).") from None
     except UserError as e:
         raise UserError(f"{path}: {e}.") from None
     except (KeyError, TypeError):

@@ -205,7 +205,8 @@ def check_run_job(task: dict, path: str, scope: TaskScope) -> Findings:
         message = f"{settings['job_id']!r} names no job of this file; {advice}"
         yield Finding(f"{path}.job_id", message)
         return
-    declared = [parameter["name"] for parameter in scope.jobs[name].get("parameters", [])]
+    parameters = scope.jobs[name].get("parameters", [])  # of a job that may have mistakes of its own
+    declared = [one.get("name") for one in parameters if isinstance(one, dict)]
     for parameter, value in settings.get("job_parameters", {}).items():
         place = f"{path}.job_parameters.{parameter}"
         yield from check_references(value, place, scope)

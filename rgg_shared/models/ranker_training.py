@@ -28,7 +28,7 @@ from ..core import UserError, print_progress
 from ..data import count_item_views, is_on_sale, read_examples
 from ..tfrecord import Contract, write_tfrecord
 from .evidence import count_evidence
-from .table import MODELS, RankerSettings, Training, find_model, settings_from
+from .table import RankerSettings, Training, settings_from
 
 
 # %% ../../notebooks/library/models/18_ranker_training.ipynb #16755244
@@ -137,11 +137,6 @@ def export_ranker(
 def train_retrieval(training: Training, settings: RankerSettings, examples: str, name: str) -> str:
     "Train the sequence model under the ranker; return the path where it is saved."
     model = settings.retrieval
-    if not find_model(model).network:
-        there = ", ".join(name for name, kind in MODELS.items() if kind.network)
-        raise UserError(
-            f"retrieval={model}: a ranker sorts the candidates of a sequence model, which are {there}."
-        )
     given = asdict(settings_from(model, training.others.get(model, {})))
     folder = training.run(
         train_on_slots, name, examples=examples, model=model, settings=given, seed=training.seed

@@ -6,7 +6,7 @@
 __all__ = ['AttentionBlock', 'window_mask', 'SASRec']
 
 # %% ../../notebooks/library/models/06_sasrec.ipynb #fdfb906d
-from ..core import UserError, tf
+from ..core import tf
 from .session_model import SessionModel
 
 
@@ -42,9 +42,7 @@ class SASRec(SessionModel):
     "A sequence model whose state is the output of causal self-attention over the events so far."
 
     def add_layers(self, settings):
-        "Make the positions and the attention blocks. Raises `UserError` if `heads` does not divide `width`."
-        if settings.width % settings.heads:
-            raise UserError(f"width={settings.width} has to be a multiple of heads={settings.heads}.")
+        "Make the positions and the attention blocks."
         small = tf.keras.initializers.RandomUniform(-0.05, 0.05)
         shape = (settings.max_len, settings.width)
         self.positions = self.add_weight("positions", shape=shape, initializer=small)

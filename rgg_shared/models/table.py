@@ -11,6 +11,7 @@ __all__ = ['FIT_SPACE', 'SESSION_SPACE', 'KNN_SPACE', 'ALS_SPACE', 'MODELS', 'se
 
 # %% ../../notebooks/library/models/01_table.ipynb #4a41f121
 import json
+import math
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -31,6 +32,8 @@ def check_setting(model: str, name: str, value, about):
     low, high = about.metadata["low"], about.metadata["high"]
     if about.metadata["choices"]:
         return check_choice(name, value, about.metadata["choices"])
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"The setting {name}={value} of the model {model} has to be a finite number.")
     if (low is not None and value < low) or (high is not None and value > high):
         allowed = f"at least {low}" if high is None else f"between {low} and {high}"
         raise UserError(f"The setting {name}={value} of the model {model} has to be {allowed}.")
@@ -70,6 +73,10 @@ class SASRecSettings(SessionSettings):
     blocks: int = setting(2, "stacked attention blocks", low=1)
     heads: int = setting(1, "attention heads of a block; `width` has to be a multiple", low=1)
 
+    def __post_init__(self):
+        if self.width % self.heads:
+            raise UserError(f"width={self.width} has to be a multiple of heads={self.heads}.")
+
 # %% ../../notebooks/library/models/01_table.ipynb #a69b0ec8
 @dataclass(frozen=True)
 class RankerSettings:
@@ -85,7 +92,7 @@ class RankerSettings:
     purchase_weight: float = setting(0.2, "weight of the purchase loss; the click loss has 1", low=0)
     cart_score_weight: float = setting(0.0, "weight of the cart score in the order; the click score has 1")
     purchase_score_weight: float = setting(0.0, "weight of the purchase score in the order")
-    share: float = setting(0.25, "share of newest sessions to use without validation days", low=0, high=1)
+    share: float = setting(0.25, "share of newest sessions used without validation days", low=0.01, high=0.99)
     epochs: int = setting(4, "passes over these sessions", low=1)
     batch_size: int = setting(32, "sessions of a step, over all slots", low=1)
     learning_rate: float = setting(0.003, "Adam's at the start; a cosine schedule lowers it to 5%", low=0)
@@ -230,7 +237,10 @@ MODELS = {
 # %% ../../notebooks/library/models/01_table.ipynb #0816429f
 def find_model(name: str) -> Model:
     "Return the model of this name. Raises `UserError`, with the names there are, for any other."
-    return MODELS[check_choice("model", name, tuple(MODELS))]
+    if name not in MODELS:
+        near = "".join(f" Did you mean {n}?" for n in get_close_matches(str(name).lower(), MODELS, n=1))
+        raise UserError(f"`model` is `{name}`, but has to be {', '.join(MODELS)}.{near}")
+    return MODELS[name]
 
 
 def settings_from(model: str, given: dict):
@@ -243,7 +253,12 @@ def settings_from(model: str, given: dict):
             there = f"it has {', '.join(known)}" if known else "it has no settings"
             raise UserError(f"The model {model} has no setting {name}: {there}.{near}")
     checked = {name: check_setting(model, name, value, known[name]) for name, value in given.items()}
-    return kind(**checked)
+    chosen = kind(**checked)
+    if "retrieval" in known and not find_model(chosen.retrieval).network:
+        names = ", ".join(name for name, model in MODELS.items() if model.network)
+        what = f"a ranker sorts the candidates of a sequence model, which are {names}"
+        raise UserError(f"retrieval={chosen.retrieval}: {what}.")
+    return chosen
 
 # %% ../../notebooks/library/models/01_table.ipynb #57b3aea2
 def model_of(settings) -> str:
@@ -259,12 +274,14 @@ def settings_by_model(model: str, given: dict | str) -> dict[str, dict]:
     if isinstance(given, str):
         try:
             given = json.loads(given or "{}")
-        except json.JSONDecodeError as e:
+        except (json.JSONDecodeError, RecursionError) as e:
             example = '{"width": 64}'
             raise UserError(f"settings={given!r} is not JSON ({e}); write for example {example}.") from e
     if not isinstance(given, dict):
         raise UserError(f"settings={given!r} has to be a dictionary of the model's settings.")
-    by_model = given.keys() <= MODELS.keys() or all(isinstance(own, dict) for own in given.values())
+    own_names = {f.name for f in fields(find_model(model).settings)}
+    all_dicts = all(isinstance(own, dict) for own in given.values())
+    by_model = given.keys() <= MODELS.keys() or (all_dicts and not given.keys() & own_names)
     found = given if given and by_model else {model: given}
     for name, own in found.items():
         find_model(name)

@@ -59,6 +59,8 @@ def test_the_second_of_two_writers_of_the_same_rows_is_refused(spark, tmp_path):
         assert location in str(e.value)
     with pytest.raises(UserError, match="by another process"):
         put(spark, location, [("z", 3)], before=before)
+    files = {path.name for path in (tmp_path / "t").rglob("*.parquet")}
+    assert len(files) == 4 and not list((tmp_path / "t/_staging").iterdir()), "the refused leave nothing"
     put(spark, location, [("b", 4)], replace="partitions", before=before)
     assert get(spark, location) == {(2, "a"), (4, "b"), (2, "new")}, "of other partitions there may be two"
 

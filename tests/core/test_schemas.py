@@ -13,7 +13,7 @@ from rgg_shared.core.schemas import compare_schemas, fit_rows, widen_schema
     ("int", "string"), ("string", "int"), ("double", "bigint"), ("bigint", "double"), ("array<int>", "int"),
     ("timestamp", "date"), ("array<int>", "array<string>"), ("decimal(5,2)", "double"),
 ])
-def test_a_column_whose_type_would_lose_something_is_refused_by_name(old, new):
+def test_a_column_whose_type_would_lose_something_is_refused_by_name(spark, old, new):
     table, rows = (StructType.fromDDL(f"a string, b {kind}") for kind in (old, new))
     with pytest.raises(UserError, match="The column b of events is .* Nothing was written; cast it to") as e:
         compare_schemas(table, rows, "events")

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from helpers import run_cells, run_cells_of_job
 
+from rgg_shared.core.delta import list_active_files, open_delta
 from rgg_shared.core.lake import Lake
 from rgg_shared.core.messages import UserError
 from rgg_shared.core.spark import build_local_conf
@@ -182,11 +183,24 @@ def run_here(spark, shop, tmp_path, monkeypatch):
         plt.close("all")
 
 
-def test_a_stage_that_runs_again_does_not_grow_the_lake(shop, lake):
-    before, rows = files(shop[0]), lake.read("events").count()
+def active_files(lake, name):
+    "Return the files of a table's newest version."
+    return {file["path"] for file in list_active_files(open_delta(lake.table(name)))}
+
+
+def test_a_stage_that_runs_again_gives_the_same_tables_and_leaves_nothing_else(shop, lake):
+    folder, tables = shop[0] / "lake", ("events", "items", "quarantine")
+
+    def describe():
+        paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+        others = sorted(path for path in paths if path.parts[0] not in tables)
+        return others, [len(active_files(lake, name)) for name in tables], lake.read("events").count()
+
+    before, version = describe(), open_delta(lake.table("events")).version()
     with use_partitions_of_jobs(lake.spark):
         run_cells("10_ingest", lake=str(shop[0] / "lake"))
-    assert files(shop[0]) == before and lake.read("events").count() == rows
+    assert describe() == before and open_delta(lake.table("events")).version() == version + 1
+    assert not list(shop[0].rglob("_staging/*")), "nothing is left beside the versions"
 
 
 def test_exploration_draws_four_pictures(run_here):
@@ -226,10 +240,10 @@ def test_a_search_is_documented_in_mlflow(run_here):
     assert pictures <= {f.path for f in client.list_artifacts(parent)}
 
 
-def test_hourly_sale_scores_once_more(run_here, shop):
-    scored = set((shop[0] / "lake/recommendations").rglob("*.parquet"))
+def test_hourly_sale_scores_once_more(run_here, lake):
+    scored = active_files(lake, "recommendations")
     run_here("hourly_sale", top_k="5")
-    again = set((shop[0] / "lake/recommendations").rglob("*.parquet"))
+    again = active_files(lake, "recommendations")
     assert len(scored) == len(again) > 0 and scored != again
     assert get_task_value("refresh", "candidates") > 0
 

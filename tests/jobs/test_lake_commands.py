@@ -4,6 +4,7 @@
 from typer.testing import CliRunner
 
 from rgg_shared.core import Lake
+from rgg_shared.core.messages import UserError
 from rgg_shared.jobs.cli import app
 
 
@@ -22,3 +23,6 @@ def test_a_lake_is_looked_after_from_the_command_line(spark, tmp_path):
     assert "the night" in rgg("versions", "items")
     assert rgg("tidy", "--days", "0") == "items: 2 small files merged, 2 old files deleted\n"
     assert lake.read("items").count() == 4
+    for command in (("versions", "events"), ("tidy",)):
+        done = CliRunner().invoke(app, ["lake", *command, str(tmp_path / "none")])
+        assert isinstance(done.exception, UserError) and "has no" in str(done.exception)

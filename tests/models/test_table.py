@@ -8,6 +8,24 @@ import pytest
 from rgg_shared.core import UserError
 from rgg_shared.models.table import MODELS, SessionSettings, choose_settings, settings_table
 
+# %% ../../notebooks/library/models/01_table.ipynb #29205f0f
+@pytest.mark.parametrize("model, given, message", [
+    ("GRU", {}, "`model` is `GRU`, but has to be gru, .* Did you mean gru"),
+    (None, {}, "`model` is `None`"),
+    ("gru", {"GRU": {"epochs": 1}}, "Did you mean gru"),
+    ("gru", '{"item_dropout": NaN}', "item_dropout=nan of the model gru has to be a finite number"),
+    ("gru", {"learning_rate": "inf"}, "has to be a finite number"),
+    ("gru", {"epochs": True}, "epochs=True is not int"),
+    ("gru", {"width": {"low": 1}}, "width={'low': 1} is not int"),
+    ("gru", "[" * 100_000, "is not JSON"),
+    ("ranker", {"retrieval": "als"}, "retrieval=als: a ranker sorts .* which are gru, sasrec"),
+    ("ranker", {"retrieval": "nope"}, "has to be gru"),
+    ("ranker", {"share": 1}, "has to be between 0.01 and 0.99"),
+    ("sasrec", {"width": 100, "heads": 3}, "width=100 has to be a multiple of heads=3"),
+])
+def test_settings_that_a_training_would_refuse_are_refused_before(model, given, message):
+    with pytest.raises(UserError, match=message):
+        choose_settings(model, given)
 
 # %% ../../notebooks/library/models/01_table.ipynb #add83a06
 @pytest.mark.parametrize("model", MODELS)
