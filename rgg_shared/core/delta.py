@@ -6,9 +6,10 @@
 __all__ = ['STAGING', 'COMMIT_ATTEMPTS', 'APPLICATION', 'open_delta', 'make_delta_schema',
            'read_spark_schema', 'list_active_files', 'read_delta', 'StagedRows', 'count_on_write',
            'remove_staging', 'stage_rows', 'parse_partition', 'describe_parquet', 'open_storage',
-           'list_parquet_files', 'move_staged_files', 'select_replaced_files', 'make_remove_actions',
-           'match_nothing', 'commit_to_table', 'commit_once', 'commit_actions', 'delete_unless_committed',
-           'commit_rows', 'list_staging', 'list_dead_keys', 'remove_uncommitted_rows']
+           'list_parquet_files', 'make_add_action', 'move_staged_files', 'select_replaced_files',
+           'make_remove_actions', 'match_nothing', 'commit_to_table', 'commit_once', 'commit_actions',
+           'delete_unless_committed', 'commit_rows', 'list_staging', 'list_dead_keys',
+           'remove_uncommitted_rows']
 
 # %% ../../notebooks/library/core/05_delta.ipynb #cf77dea1
 import json
@@ -163,11 +164,18 @@ def list_parquet_files(location: str) -> list:
     infos = storage.get_file_info(FileSelector(root, recursive=True, allow_not_found=True))
     return [info for info in infos if info.extension == "parquet" and "/_" not in info.path[len(root) :]]
 
+# %% ../../notebooks/library/core/05_delta.ipynb #8736407c
+def make_add_action(storage, info, path: str):
+    "Return the action that adds a Parquet file, given as `pyarrow.fs.FileInfo`, as `path` of its table."
+    import pyarrow.parquet as pq
+    from deltalake.transaction import AddAction
+
+    stats = json.dumps(describe_parquet(pq.read_metadata(info.path, filesystem=storage)))
+    return AddAction(path, info.size, parse_partition(path), int(time.time() * 1000), True, stats)
+
 # %% ../../notebooks/library/core/05_delta.ipynb #6d3c76bb
 def move_staged_files(staged: StagedRows) -> list:
     "Move the files to their place in the table; return the actions that add them."
-    import pyarrow.parquet as pq
-    from deltalake.transaction import AddAction
     from pyarrow.fs import FileSelector
 
     storage, root = open_storage(staged.location)
@@ -177,11 +185,9 @@ def move_staged_files(staged: StagedRows) -> list:
             continue
         folder, _, name = info.path[len(source) + 1 :].rpartition("/")
         path = f"{folder}/{staged.key}-{name}".lstrip("/")
-        stats = describe_parquet(pq.read_metadata(info.path, filesystem=storage))
+        actions.append(make_add_action(storage, info, path))
         storage.create_dir(f"{root}/{folder}")
         storage.move(info.path, f"{root}/{path}")
-        now = int(time.time() * 1000)
-        actions.append(AddAction(path, info.size, parse_partition(path), now, True, json.dumps(stats)))
     return actions
 
 # %% ../../notebooks/library/core/05_delta.ipynb #ec7c976b
@@ -216,14 +222,16 @@ def make_remove_actions(files: list[dict]) -> list:
 def match_nothing(actions: list) -> list[tuple] | None:
     "Return a filter that rejects the partitions of all files; None for a table without partitions."
     values = [pair for action in actions for pair in action.partition_values.items() if pair[1] is not None]
-    return [(*values[0][:1], sign, values[0][1]) for sign in ("=", "!=")] if values else None
+    if not values:
+        return None
+    column, value = values[0]
+    return [(column, "=", value), (column, "!=", value)]
 
 
 def commit_to_table(table, actions: list, removed: list[dict], schema, partition_by, properties):
     "Commit files to add and to remove, with the columns of `schema` that the table does not have yet."
-    delta_schema = make_delta_schema(schema)
     known = {field.name for field in table.schema().fields}
-    new = [field for field in delta_schema.fields if field.name not in known]
+    new = [field for field in schema.fields if field.name not in known]
     mode, filters = "append", None
     if new:
         filters = match_nothing(actions)
@@ -232,11 +240,11 @@ def commit_to_table(table, actions: list, removed: list[dict], schema, partition
             table.alter.add_columns(new)
     every = make_remove_actions(removed) + actions
     table.create_write_transaction(
-        every, mode, delta_schema, list(partition_by), filters, commit_properties=properties
+        every, mode, schema, partition_by, filters, commit_properties=properties
     )
 
 # %% ../../notebooks/library/core/05_delta.ipynb #c98f932a
-def commit_once(staged: StagedRows, table, replace, actions: list, properties):
+def commit_once(staged: StagedRows, table, replace, removed: list[dict], actions: list, properties):
     "Try to commit to a version of the table, or make the table; raises `DeltaError` if it is not the newest."
     from deltalake.transaction import create_table_with_add_actions
 
@@ -248,8 +256,7 @@ def commit_once(staged: StagedRows, table, replace, actions: list, properties):
     elif replace == "all":
         table.create_write_transaction(actions, "overwrite", schema, by, commit_properties=properties)
     else:
-        removed = select_replaced_files(table, replace, staged.partition_by, actions)
-        commit_to_table(table, actions, removed, staged.schema, by, properties)
+        commit_to_table(table, actions, removed, schema, by, properties)
 
 # %% ../../notebooks/library/core/05_delta.ipynb #29873d2a
 COMMIT_ATTEMPTS = 20
@@ -267,7 +274,7 @@ def commit_actions(staged: StagedRows, before, replace, actions: list, propertie
         if {file["path"] for file in found} != {file["path"] for file in expected}:
             break
         try:
-            return commit_once(staged, table, replace, actions, properties)
+            return commit_once(staged, table, replace, found, actions, properties)
         except DeltaError as e:
             if not isinstance(e, CommitFailedError) and (table or not open_delta(staged.location)):
                 raise

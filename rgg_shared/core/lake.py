@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['check_table_name', 'is_catalog_schema', 'MissingTable', 'refuse_plain_parquet', 'is_complete',
-           'open_complete', 'make_missing_table', 'read_from_catalog', 'read_table', 'check_replace',
-           'select_kept_rows', 'stage_for_table', 'write_to_catalog', 'write_table', 'Lake']
+           'find_complete_version', 'open_complete', 'make_missing_table', 'read_from_catalog', 'read_table',
+           'check_replace', 'select_kept_rows', 'stage_for_table', 'write_to_catalog', 'write_table', 'Lake']
 
 # %% ../../notebooks/library/core/07_lake.ipynb #ab0c8ae6
 import re
@@ -64,13 +64,20 @@ def is_complete(commit: dict, root: str) -> bool:
     return last is not None and (last.transaction_version(APPLICATION) or 0) >= number
 
 
+def find_complete_version(table, root: str) -> int | None:
+    "Return the number of the newest version whose transaction has ended, or None where there is none."
+    if is_complete(table.history(1)[0], root):
+        return table.version()
+    return max((commit["version"] for commit in table.history() if is_complete(commit, root)), default=None)
+
+
 def open_complete(root: str, name: str):
     "Return the newest version of a table whose transaction has ended, or None where there is none."
     table = open_delta(f"{root}/{name}")
-    if table is None or is_complete(table.history(1)[0], root):
-        return table
-    complete = [commit["version"] for commit in table.history() if is_complete(commit, root)]
-    return open_delta(f"{root}/{name}", max(complete)) if complete else None
+    version = find_complete_version(table, root) if table else None
+    if version is None:
+        return None
+    return table if version == table.version() else open_delta(f"{root}/{name}", version)
 
 # %% ../../notebooks/library/core/07_lake.ipynb #b86a50d2
 def make_missing_table(lake: "Lake", name: str) -> MissingTable:
@@ -137,13 +144,13 @@ def stage_for_table(
     if table is None:
         refuse_plain_parquet(location)
     elif replace != "all":
-        schema = read_spark_schema(table)
-        change = compare_schemas(schema, df.schema, name)
+        known = read_spark_schema(table)
+        change = compare_schemas(known, df.schema, name)
+        schema = widen_schema(known, change)
+        df = fit_rows(df, schema)
         if change.widened:
             kept = select_kept_rows(read_delta(lake.spark, table, location), df, partition_by, replace)
-            schema, replace = widen_schema(schema, change), "all"
-            df = fit_rows(kept, schema).unionByName(fit_rows(df, schema), allowMissingColumns=True)
-        df = fit_rows(df, schema)
+            df, replace = fit_rows(kept, schema).unionByName(df, allowMissingColumns=True), "all"
     return stage_rows(df, location, partition_by), table, replace
 
 # %% ../../notebooks/library/core/07_lake.ipynb #0e02c3f0

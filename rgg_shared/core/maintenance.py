@@ -6,14 +6,12 @@
 __all__ = ['TABLES', 'list_versions', 'Tidied', 'tidy_table', 'upgrade_table', 'upgrade_lake']
 
 # %% ../../notebooks/library/core/09_maintenance.ipynb #0453f277
-import json
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rgg_shared.core.delta import (
-    describe_parquet,
     list_parquet_files,
+    make_add_action,
     make_delta_schema,
     open_delta,
     open_storage,
@@ -66,19 +64,15 @@ def tidy_table(
 # %% ../../notebooks/library/core/09_maintenance.ipynb #776fea45
 def upgrade_table(lake: Lake, name: str) -> int:
     "Make a Delta table of a folder of Parquet files and return their number; 0 for a Delta table."
-    import pyarrow.parquet as pq
-    from deltalake.transaction import AddAction, create_table_with_add_actions
+    from deltalake.transaction import create_table_with_add_actions
 
     location = lake.table(name)
     files = list_parquet_files(location)
     if open_delta(location) or not files:
         return 0
     storage, root = open_storage(location)
-    schema, actions = lake.spark.read.parquet(location).schema, []
-    for info in files:
-        path, now = info.path[len(root) + 1 :], int(time.time() * 1000)
-        stats = json.dumps(describe_parquet(pq.read_metadata(info.path, filesystem=storage)))
-        actions.append(AddAction(path, info.size, parse_partition(path), now, True, stats))
+    schema = lake.spark.read.parquet(location).schema
+    actions = [make_add_action(storage, info, info.path[len(root) + 1 :]) for info in files]
     by = list(parse_partition(actions[0].path))
     create_table_with_add_actions(location, make_delta_schema(schema), actions, "error", by)
     return len(actions)

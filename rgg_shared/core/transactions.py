@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from .delta import APPLICATION, commit_rows, open_delta, remove_uncommitted_rows
-from .lake import Lake, is_complete, stage_for_table
+from .lake import Lake, find_complete_version, stage_for_table
 from .messages import UserError, print_progress
 
 # %% ../../notebooks/library/core/08_transactions.ipynb #79c7db56
@@ -80,14 +80,14 @@ def be_the_writer(lake: Lake, task: str, wait_minutes: float):
 def restore_complete_version(lake: Lake, name: str):
     "Bring a table back to its newest version whose transaction has ended."
     table = open_delta(lake.table(name))
-    if table is None or is_complete(table.history(1)[0], lake.location):
+    version = find_complete_version(table, lake.location) if table else None
+    if table is None or version == table.version():
         return
-    complete = [commit["version"] for commit in table.history() if is_complete(commit, lake.location)]
     print_progress(f"{name} is brought back to before a run that has not ended")
-    if complete:
-        table.restore(max(complete))
-    else:
+    if version is None:
         lake.drop(name)
+    else:
+        table.restore(version)
 
 # %% ../../notebooks/library/core/08_transactions.ipynb #d0830ffb
 def recover_tables(lake: Lake, names: tuple[str, ...]):

@@ -42,11 +42,12 @@ def tidy_command(
     "Merge the small files of each table, and delete files that no version of the last days needs."
     from rgg_shared.core import TABLES, Lake, tidy_table
 
-    names = [name for name in TABLES if Lake(lake).exists(name)]
+    tables = Lake(lake)
+    names = [name for name in TABLES if tables.exists(name)]
     if not names:
         raise UserError(f"The lake {lake} has none of the tables {', '.join(TABLES)}.")
     for name in names:
-        tidied = tidy_table(Lake(lake), name, days)
+        tidied = tidy_table(tables, name, days)
         if tidied.merged or tidied.deleted:
             print(f"{name}: {tidied.merged:,} small files merged, {tidied.deleted:,} old files deleted")
 

@@ -13,8 +13,7 @@ import json
 import re
 from datetime import UTC, datetime
 
-from ..core import UserError
-from .specification import did_you_mean
+from ..core import UserError, did_you_mean
 
 # %% ../../notebooks/library/jobs/02_references.ipynb #bb0c71dc
 REFERENCE_NAME = r"(?:\w+|`[^`]+`)"

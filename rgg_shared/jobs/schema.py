@@ -16,8 +16,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..core import UserError
-from .specification import did_you_mean
+from ..core import UserError, did_you_mean
 
 
 # %% ../../notebooks/library/jobs/05_schema.ipynb #088c411c

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from rgg_shared.jobs.specification import (
     TASK_KINDS,
-    did_you_mean,
     inner_task,
     jobs_path,
     load_jobs,
+    parse_loop_inputs,
     read_notebook_defaults,
     referenced_job,
     task_kind,
@@ -30,13 +30,12 @@ from rgg_shared.jobs.specification import (
     upstream_tasks,
 )
 
-from ..core import UserError, cast_parameter
+from ..core import UserError, cast_parameter, did_you_mean
 from .model_parameters import check_model_parameters
 from .references import explain_bad_reference, find_references
 from .rules import parse_operand
 from .schedules import make_job_trigger
 from .schema import Finding, Findings, as_finding, check_schema
-from .specification import parse_loop_inputs
 
 # %% ../../notebooks/library/jobs/07_validation.ipynb #c1929bee
 RANGES = {

@@ -15,9 +15,8 @@ import math
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 
-from ..core import UserError, cast_parameter, check_choice
+from ..core import UserError, cast_parameter, check_choice, did_you_mean
 
 
 # %% ../../notebooks/library/models/01_table.ipynb #9c445c92
@@ -238,7 +237,7 @@ MODELS = {
 def find_model(name: str) -> Model:
     "Return the model of this name. Raises `UserError`, with the names there are, for any other."
     if name not in MODELS:
-        near = "".join(f" Did you mean {n}?" for n in get_close_matches(str(name).lower(), MODELS, n=1))
+        near = did_you_mean(str(name).lower(), MODELS)
         raise UserError(f"`model` is `{name}`, but has to be {', '.join(MODELS)}.{near}")
     return MODELS[name]
 
@@ -249,9 +248,8 @@ def settings_from(model: str, given: dict):
     known = {f.name: f for f in fields(kind)}
     for name in given:
         if name not in known:
-            near = "".join(f" Did you mean {n}?" for n in get_close_matches(name, known, n=1))
             there = f"it has {', '.join(known)}" if known else "it has no settings"
-            raise UserError(f"The model {model} has no setting {name}: {there}.{near}")
+            raise UserError(f"The model {model} has no setting {name}: {there}.{did_you_mean(name, known)}")
     checked = {name: check_setting(model, name, value, known[name]) for name, value in given.items()}
     chosen = kind(**checked)
     if "retrieval" in known and not find_model(chosen.retrieval).network:
