@@ -21,7 +21,6 @@ from urllib.parse import unquote
 
 from .messages import UserError
 
-
 # %% ../../notebooks/library/core/05_delta.ipynb #b10cd6ce
 def open_delta(location: str, version=None):
     """Return the Delta table in a folder, or None where there is none.

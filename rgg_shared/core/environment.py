@@ -10,7 +10,6 @@ import os
 import re
 from pathlib import Path
 
-
 # %% ../../notebooks/library/core/02_environment.ipynb #275d3481
 def find_project_root() -> Path:
     "Return the nearest directory at or above the working one that holds `jobs.json`, else the working one."

@@ -29,7 +29,6 @@ from .messages import UserError
 from .schemas import compare_schemas, fit_rows, widen_schema
 from .spark import get_filesystem, get_spark
 
-
 # %% ../../notebooks/library/core/07_lake.ipynb #de2e0a74
 def check_table_name(name: str) -> str:
     "Return `name`; raises `UserError` unless it is a plain identifier."

@@ -22,7 +22,6 @@ from rgg_shared.core.delta import (
 from .lake import Lake
 from .messages import UserError
 
-
 # %% ../../notebooks/library/core/09_maintenance.ipynb #4153a6d6
 def list_versions(lake: Lake, name: str):
     "Return the versions of a table, newest first, as a frame: `version`, `time` (UTC), `task`, `operation`."

@@ -11,7 +11,6 @@ import difflib
 import json
 import time
 
-
 # %% ../../notebooks/library/core/01_messages.ipynb #e00dc2c2
 class UserError(ValueError):
     "A mistake in the input; the message is one sentence that says what to do about it."

@@ -15,7 +15,6 @@ from contextlib import suppress
 from .environment import find_project_root
 from .messages import UserError, cast_parameter
 
-
 # %% ../../notebooks/library/core/04_parameters.ipynb #6af6bd2e
 def find_assigned_names(source: str) -> set[str]:
     "Return the names that a cell's plain assignments bind."

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from .messages import UserError
 
-
 # %% ../../notebooks/library/core/10_shipping.ipynb #894d3741
 def list_directory_files(root: Path) -> list[Path]:
     "Return all files below a directory, sorted by path."

@@ -21,7 +21,6 @@ from pathlib import Path
 from .environment import get_data_dir, use_keras_2
 from .messages import UserError
 
-
 # %% ../../notebooks/library/core/03_spark.ipynb #97e936b8
 def choose_driver_memory() -> str:
     "Return half of the machine's memory, between 1 and 8 GiB, in Spark's notation."

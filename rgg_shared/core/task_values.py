@@ -13,7 +13,6 @@ from pathlib import Path
 from .messages import UserError
 from .spark import get_spark
 
-
 # %% ../../notebooks/library/core/11_task_values.ipynb #8e8d143c
 def _get_dbutils():
     "Return Databricks' `dbutils`, or None elsewhere."

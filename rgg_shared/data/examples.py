@@ -20,7 +20,6 @@ from ..core import Lake, MissingTable, UserError, find_project_root
 from ..tfrecord import register_tfrecord, write_tfrecord
 from .item_features import describe_items, number_features
 
-
 # %% ../../notebooks/library/data/15_examples.ipynb #e5c839f0
 @dataclass(frozen=True)
 class TimeSplit:

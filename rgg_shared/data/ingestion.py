@@ -34,7 +34,6 @@ from .sessions import SessionRules
 from .sources import Source, Sources
 from .validation import DUPLICATE
 
-
 # %% ../../notebooks/library/data/13_ingestion.ipynb #b3ffc823
 @dataclass(frozen=True)
 class IngestCounts:

@@ -13,7 +13,6 @@ from ..core import Lake, Transaction, UserError
 from .events import ITEM_COLUMNS, cast_canonical_columns, require_columns
 from .sources import Source, as_user_error, read_source
 
-
 # %% ../../notebooks/library/data/10_item_table.ipynb #f8c32c2a
 def keep_latest_rows(items: DataFrame) -> DataFrame:
     "Return one row for each `item_id`, that of the latest sale or else the last one."

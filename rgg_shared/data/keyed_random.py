@@ -11,7 +11,6 @@ import zlib
 import numpy as np
 from scipy.special import ndtri
 
-
 # %% ../../notebooks/library/data/01_keyed_random.ipynb #8dbe506d
 def hash_keys(
     x: np.ndarray,  # uint64, any shape

@@ -14,9 +14,15 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from rgg_shared.data.sessions import (
+    SessionRules,
+    add_missing_provenance,
+    restore_session_keys,
+    split_sessions,
+)
+
 from ..core import Lake
 from .intake import Intake
-from .sessions import SessionRules, add_missing_provenance, restore_session_keys, split_sessions
 from .validation import DUPLICATE, flag_copies
 
 # %% ../../notebooks/library/data/12_merging.ipynb #671fff7b

@@ -15,7 +15,6 @@ from pyspark.sql import functions as F
 
 from ..core import UserError
 
-
 # %% ../../notebooks/library/data/08_sessions.ipynb #4a2507c9
 @dataclass(frozen=True)
 class SessionRules:

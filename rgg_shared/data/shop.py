@@ -19,7 +19,6 @@ from pyspark.sql import functions as F
 from ..core import UserError
 from .keyed_random import draw_normal, draw_uniform
 
-
 # %% ../../notebooks/library/data/02_shop.ipynb #b37ffffa
 @dataclass(frozen=True)
 class ShopConfig:

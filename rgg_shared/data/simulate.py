@@ -16,7 +16,6 @@ from ..core import UserError, get_filesystem
 from .shop import SALE_DAYS, ShopConfig, simulate_catalogue
 from .visitors import simulate_sessions
 
-
 # %% ../../notebooks/library/data/04_simulate.ipynb #22a36b51
 def choose_block_size(config: ShopConfig) -> int:
     "Return the number of sessions that are simulated together, 16 to 1000."

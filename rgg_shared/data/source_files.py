@@ -20,7 +20,6 @@ from pyspark.sql import functions as F
 from ..core import Lake
 from .sources import Source, as_user_error, make_reader, split_paths
 
-
 # %% ../../notebooks/library/data/06_source_files.ipynb #05cec503
 @dataclass(frozen=True)
 class SourceFile:

@@ -25,7 +25,6 @@ from pyspark.sql import functions as F
 
 from ..core import Lake, UserError, get_filesystem, resolve_path
 
-
 # %% ../../notebooks/library/data/05_sources.ipynb #f68908d9
 def parse_directives(path: str, lines: list[str]) -> dict[str, str]:
     "Return `{'format': 'csv', 'option sep': ';'}` from comments; raises `UserError` naming file and line."

@@ -32,7 +32,6 @@ from rgg_shared.data.shop import (
 
 from .keyed_random import draw_normal, draw_uniform
 
-
 # %% ../../notebooks/library/data/03_visitors.ipynb #ad6eeb0c
 @dataclass(frozen=True)
 class Visitors:

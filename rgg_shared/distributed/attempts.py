@@ -38,7 +38,6 @@ from .preflight import await_slots, count_slots
 from .supervisor import Supervisor, supervise
 from .worker import Job
 
-
 # %% ../../notebooks/library/distributed/15_attempts.ipynb #71c3963e
 def is_severe(record: logging.LogRecord) -> bool:
     "Return True for an error; used as a filter of the package's log."

@@ -17,7 +17,6 @@ import socketserver
 import threading
 from contextlib import suppress
 
-
 # %% ../../notebooks/library/distributed/02_channel.ipynb #51d9cbbf
 def sign_challenge(key: bytes, challenge: bytes) -> bytes:
     "Return the hash of a challenge under the key, in hexadecimal."

@@ -17,7 +17,6 @@ from pathlib import Path
 from ..core import UserError
 from .roles import is_chief, notify
 
-
 # %% ../../notebooks/library/distributed/04_checkpoints.ipynb #f958f583
 class Backup:
     "The checkpoints of one call of `fit`, in a directory that the next attempt can read."

@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 from ..core import UserError
 
-
 # %% ../../notebooks/library/distributed/03_failures.ipynb #7c6e9385
 class Failure(NamedTuple):
     "How one worker ended."

@@ -11,7 +11,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-
 # %% ../../notebooks/library/distributed/12_history.ipynb #d319fb3b
 def read_attempts(path: Path) -> list[dict]:
     "Return the attempts in a file, none if it is missing; one that still runs has lost its driver."

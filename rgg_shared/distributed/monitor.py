@@ -15,7 +15,6 @@ from .plan import TrainingPlan
 from .progress import Console
 from .workers import SILENCE_SECONDS, WorkerGroup, WorkerState, find_overdue
 
-
 # %% ../../notebooks/library/distributed/14_monitor.ipynb #47b92f92
 class FailureCollector:
     "The failures of an attempt's workers, and the one that caused the others."

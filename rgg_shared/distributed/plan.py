@@ -19,7 +19,6 @@ from rgg_shared.distributed.preflight import (
 
 from ..core import UserError
 
-
 # %% ../../notebooks/library/distributed/11_plan.ipynb #e67aef1f
 @dataclass(frozen=True)
 class TrainingPlan:

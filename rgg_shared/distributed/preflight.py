@@ -21,7 +21,6 @@ from pyspark import cloudpickle
 
 from ..core import UserError, print_progress
 
-
 # %% ../../notebooks/library/distributed/09_preflight.ipynb #b640e4ff
 def read_scheduler(sc) -> tuple[int, int]:
     "Return the number of slots and of running tasks, from the scheduler of a `SparkContext`."

@@ -14,7 +14,6 @@ from collections import deque
 
 from ..core import print_progress
 
-
 # %% ../../notebooks/library/distributed/10_progress.ipynb #2aad3ead
 def describe_epoch(event: dict) -> str:
     "Return a line about an epoch that has ended."

@@ -16,7 +16,6 @@ from .checkpoints import Backup, collect_counters, restore_counters
 from .failures import NotANumber
 from .roles import notify, num_workers
 
-
 # %% ../../notebooks/library/distributed/05_recorder.ipynb #14856026
 @dataclass
 class EpochRecorder:

@@ -13,7 +13,6 @@ import threading
 
 from ..core import UserError
 
-
 # %% ../../notebooks/library/distributed/01_roles.ipynb #941f7e84
 def read_tf_config(
     config: dict | None = None,  # a `TF_CONFIG`; default: this process's

@@ -30,7 +30,6 @@ from .progress import Console
 from .roles import EVENTS_FD, RUN_DIR
 from .worker import run_training
 
-
 # %% ../../notebooks/library/distributed/16_run.ipynb #d0a7d8e1
 class TrainingResult(NamedTuple):
     "The result of a training run."

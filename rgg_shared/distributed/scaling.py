@@ -16,7 +16,6 @@ from scipy.optimize import nnls
 
 from ..core import UserError
 
-
 # %% ../../notebooks/library/distributed/17_scaling.ipynb #6886fd60
 class StepCost(NamedTuple):
     "The seconds of a step on n slots: compute / n + exchange * (n - 1) / n + latency * (n - 1)."

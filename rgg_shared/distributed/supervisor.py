@@ -26,7 +26,6 @@ from .channel import HubClient
 from .roles import EVENTS_FD, RUN_DIR, is_chief
 from .worker import Job
 
-
 # %% ../../notebooks/library/distributed/08_supervisor.ipynb #a2eda0e7
 def build_tf_config(
     config: dict,  # the package's `TF_CONFIG`, in which all tasks are workers

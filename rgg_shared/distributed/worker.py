@@ -24,7 +24,6 @@ from .failures import EmptyVariable, describe_exception
 from .fitting import save_model, watch_fit
 from .roles import is_chief, notify, num_workers, read_tf_config
 
-
 # %% ../../notebooks/library/distributed/07_worker.ipynb #5a6afe5f
 class Job(NamedTuple):
     "The settings of a Spark task and its process; the driver sends them with the task."

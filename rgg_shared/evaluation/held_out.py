@@ -32,7 +32,6 @@ from ..core import Lake
 from ..data import read_examples
 from .metrics import compute_list_metrics
 
-
 # %% ../../notebooks/library/evaluation/08_held_out.ipynb #50a1064e
 @dataclass(frozen=True)
 class HeldOut:

@@ -27,7 +27,6 @@ from rgg_shared.evaluation.metrics import (
 from ..core import ship_directory
 from ..data import count_item_views, select_last_hours
 
-
 # %% ../../notebooks/library/evaluation/02_ranks.ipynb #a8ad1392
 def rank_by_popularity(
     test: DataFrame,  # `build_next_item_pairs` of the held-out sessions

@@ -15,7 +15,6 @@ from ..core import UserError
 from .records import Run
 from .references import get_time_part
 
-
 # %% ../../notebooks/library/jobs/11_answers.ipynb #28c7a0be
 def answer_job_reference(run: Run, names: tuple[str, ...]):
     "Return the value of `{{job.…}}`."

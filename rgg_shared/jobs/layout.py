@@ -15,7 +15,6 @@ from scipy.optimize import isotonic_regression
 
 from ..core import UserError
 
-
 # %% ../../notebooks/library/jobs/17_layout.ipynb #411153c1
 def build_graph(
     settings: dict,  # of a job, as in the jobs file

@@ -21,7 +21,6 @@ from ..models import choose_settings
 from .references import get_input_element, resolve_references
 from .schema import Finding, Findings, as_finding
 
-
 # %% ../../notebooks/library/jobs/06_model_parameters.ipynb #422bedf4
 class UnknownUntilRun(Exception):
     "A reference that is answered only while the job runs."

@@ -19,7 +19,6 @@ from .rendering import format_value, read_template, render_template, replace_unp
 from .svg import draw_svg
 from .timeline import draw_timeline, list_started_attempts
 
-
 # %% ../../notebooks/library/jobs/21_page.ipynb #f382d994
 def write_whole_file(path: Path, text: str):
     "Write a file in one step, so that a reader never sees half of it."

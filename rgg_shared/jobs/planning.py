@@ -29,7 +29,6 @@ from rgg_shared.jobs.validation import (
 from ..core import UserError
 from .model_parameters import check_model_parameters
 
-
 # %% ../../notebooks/library/jobs/08_planning.ipynb #9070e184
 @dataclass(frozen=True)
 class JobPlan:

@@ -17,7 +17,6 @@ from jinja2 import Environment, PackageLoader
 from .labels import get_hex_colour, replace_unprintable, to_one_line
 from .records import to_seconds
 
-
 # %% ../../notebooks/library/jobs/16_rendering.ipynb #019626fb
 def format_time(moment: str | None) -> str:
     "Return an ISO 8601 time as a reader likes it, in UTC; empty for None."

@@ -46,7 +46,6 @@ from .rules import ENDED, OTHER_OUTCOME, SKIPPED, SUCCEEDED, decide_run, decide_
 from .task_run import RunContext, StopSignal, TaskRun
 from .tasks import run_with_retries
 
-
 # %% ../../notebooks/library/jobs/14_runner.ipynb #bc933709
 def default_parallelism() -> int:
     "Return how many notebooks run at a time: one for each 8 GiB of memory, at most one for each core."

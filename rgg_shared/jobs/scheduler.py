@@ -34,7 +34,6 @@ from ..core import print_progress
 from .records import format_duration
 from .specification import jobs_path
 
-
 # %% ../../notebooks/library/jobs/24_scheduler.ipynb #da4cb919
 def start_run(
     job: str,

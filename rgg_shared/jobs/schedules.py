@@ -26,7 +26,6 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from ..core import UserError, check_choice
 
-
 # %% ../../notebooks/library/jobs/04_schedules.ipynb #52cd8a60
 class CronField(NamedTuple):
     "A field of a Quartz cron expression."

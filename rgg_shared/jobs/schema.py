@@ -18,7 +18,6 @@ from functools import lru_cache
 
 from ..core import UserError, did_you_mean
 
-
 # %% ../../notebooks/library/jobs/05_schema.ipynb #088c411c
 @dataclass(frozen=True)
 class Finding:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from ..core import UserError, did_you_mean, find_project_root
 
-
 # %% ../../notebooks/library/jobs/01_specification.ipynb #d4cc9b76
 def unknown_name_error(
     kind: str,  # what is named, such as "job"

@@ -18,7 +18,6 @@ from .labels import add_disabled_states, clip, describe_task, to_one_line
 from .layout import Layout, build_graph, lay_out_graph, list_passed
 from .rendering import render_template
 
-
 # %% ../../notebooks/library/jobs/19_svg.ipynb #b9eebced
 class Box(NamedTuple):
     "The rectangle of a task, in pixels."

@@ -15,7 +15,6 @@ from .answers import answer_job_reference, answer_task_reference, answer_tasks_r
 from .records import Run
 from .references import get_input_element
 
-
 # %% ../../notebooks/library/jobs/12_task_run.ipynb #ec0d1a97
 @dataclass
 class StopSignal:

@@ -45,7 +45,6 @@ from .rules import SKIPPED, SUCCEEDED, evaluate_condition
 from .specification import merge_notebook_parameters, parse_loop_inputs
 from .task_run import StopSignal, TaskRun
 
-
 # %% ../../notebooks/library/jobs/13_tasks.ipynb #a871dcc8
 def make_kernel_environment(
     run: Run,

@@ -19,7 +19,6 @@ from .labels import STATE_COLOURS
 from .records import Run, format_elapsed
 from .rules import ENDED, SUCCEEDED
 
-
 # %% ../../notebooks/library/jobs/22_terminal.ipynb #f831a178
 def list_table_rows(run: Run) -> list[tuple[str, dict]]:
     "Return the name and the record of each task, and of each iteration that is running or has failed."

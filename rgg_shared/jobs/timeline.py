@@ -15,7 +15,6 @@ from .layout import build_graph
 from .records import format_duration, format_elapsed, to_seconds
 from .rendering import render_template
 
-
 # %% ../../notebooks/library/jobs/20_timeline.ipynb #5f0f9723
 def list_started_attempts(task: dict) -> list[dict]:
     "Return the attempts that have started; a record without a history has one at most."

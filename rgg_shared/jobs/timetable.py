@@ -24,7 +24,6 @@ from .records import format_duration
 from .schedules import list_fire_times, make_job_trigger
 from .specification import load_jobs
 
-
 # %% ../../notebooks/library/jobs/23_timetable.ipynb #130f8f90
 def describe_schedule(settings: dict) -> str:
     "Return when a job runs, by its settings; empty where it runs by hand only."

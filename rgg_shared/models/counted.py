@@ -35,7 +35,6 @@ from .factors import training_data
 from .session_knn import PastSessions, SessionNeighbours, Similarity, collect_past_sessions
 from .table import Training
 
-
 # %% ../../notebooks/library/models/14_counted.ipynb #bc85aa2c
 def items_model(values: dict, arrays: dict, size: int) -> ItemNeighbours:
     "Return the `ItemNeighbours` that was saved."

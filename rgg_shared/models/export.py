@@ -23,7 +23,6 @@ from .layers import Encoder
 from .losses import conservative_ranks, drop_unknown, next_view_targets
 from .table import MODELS, model_of
 
-
 # %% ../../notebooks/library/models/08_export.ipynb #da75f786
 def rank_sessions(
     ranks,  # function from the parts of one session to its ranks, int32 [time]

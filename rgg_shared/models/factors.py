@@ -17,7 +17,6 @@ from ..core import get_filesystem, tf
 from .session_training import export_encoder
 from .table import ALSSettings, Training, Word2VecSettings
 
-
 # %% ../../notebooks/library/models/11_factors.ipynb #513c8aaa
 class FactorModel(tf.Module):
     "Sessions folded into a space of item factors."

@@ -9,7 +9,6 @@ __all__ = ['SessionGRU']
 from ..core import tf
 from .session_model import SessionModel
 
-
 # %% ../../notebooks/library/models/05_gru.ipynb #690f335d
 class SessionGRU(SessionModel):
     "A sequence model whose state is the output of one or more stacked GRUs."

@@ -16,7 +16,6 @@ from pyspark.sql import functions as F
 from ..core import UserError
 from ..data import explode_events
 
-
 # %% ../../notebooks/library/models/12_item_rules.ipynb #bd6c3121
 @dataclass(frozen=True)
 class Followers:

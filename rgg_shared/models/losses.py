@@ -12,7 +12,6 @@ import numpy as np
 from ..core import tf
 from ..data import PADDING_ITEM, UNKNOWN_ITEM
 
-
 # %% ../../notebooks/library/models/03_losses.ipynb #7bee2fb9
 def drop_unknown(item_index, events, vocab_size: int):  # int32 [batch, time] twice
     "Return the sessions without unknown items, and the mask of the events kept, bool [batch, time]."

@@ -16,7 +16,6 @@ from ..data import COUNTED_MODEL_FILE, MAX_EVENTS
 from .export import read_model_card
 from .index import scann_ops
 
-
 # %% ../../notebooks/library/models/09_predictor.ipynb #63edb133
 def pad(lists) -> np.ndarray:
     "Return the newest strings of each list as one array, object [sessions, longest], padded on the right."

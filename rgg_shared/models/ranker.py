@@ -17,7 +17,6 @@ from ..data import Catalogue
 from .evidence import ITEM_EVIDENCE, PAIR_EVIDENCE, Evidence, PairTable
 from .table import RankerSettings
 
-
 # %% ../../notebooks/library/models/16_ranker.ipynb #539ba098
 def listwise(scores, labels):  # float [lists, candidates] twice -> float [lists]
     "Return the softmax cross-entropy; several positives share the probability."

@@ -30,7 +30,6 @@ from ..tfrecord import Contract, write_tfrecord
 from .evidence import count_evidence
 from .table import RankerSettings, Training, settings_from
 
-
 # %% ../../notebooks/library/models/18_ranker_training.ipynb #16755244
 def hold_out_newest(
     spark: SparkSession,

@@ -9,7 +9,6 @@ __all__ = ['AttentionBlock', 'window_mask', 'SASRec']
 from ..core import tf
 from .session_model import SessionModel
 
-
 # %% ../../notebooks/library/models/06_sasrec.ipynb #85158769
 class AttentionBlock(tf.keras.layers.Layer):
     "Self-attention and a position-wise dense layer, each with normalisation, dropout and a residual."

@@ -18,7 +18,6 @@ from ..core import UserError
 from ..data import MAX_EVENTS, UNKNOWN_ITEM, Catalogue
 from ..tfrecord import compiled, inlined
 
-
 # %% ../../notebooks/library/models/13_session_knn.ipynb #4787be34
 @dataclass(frozen=True)
 class Similarity:

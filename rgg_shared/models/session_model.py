@@ -23,7 +23,6 @@ from ..data import EVENT_TYPES, UNKNOWN_ITEM, Catalogue
 from .layers import ItemTower, lookup, merge_repeated
 from .table import SessionSettings
 
-
 # %% ../../notebooks/library/models/04_session_model.ipynb #46b2f86d
 class SessionNetwork(tfrs.Model):
     "A network from sessions to queries and from items to candidates; a subclass adds layers and `states`."

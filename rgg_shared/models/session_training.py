@@ -18,7 +18,6 @@ from ..distributed import num_workers, run_dir
 from ..tfrecord import Contract, read_dataset
 from .table import MODELS, Training, settings_from
 
-
 # %% ../../notebooks/library/models/10_session_training.ipynb #d81bceed
 def session_batches(
     path: str,  # a split written by `data.write_examples`

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field, fields
 
 from ..core import UserError, cast_parameter, check_choice, did_you_mean
 
-
 # %% ../../notebooks/library/models/01_table.ipynb #9c445c92
 def setting(default, meaning: str, low=None, high=None, choices: tuple = ()):
     "Return a dataclass field with a default, its meaning, and the range or the choices allowed."

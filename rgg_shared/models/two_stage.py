@@ -37,7 +37,6 @@ from .evidence import Evidence
 from .losses import conservative_ranks, next_view_targets
 from .table import RankerSettings
 
-
 # %% ../../notebooks/library/models/17_two_stage.ipynb #0b8d78a9
 class Candidates(tf.Module):
     "The items that retrieval proposes after some events of the sessions."

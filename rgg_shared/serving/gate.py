@@ -8,7 +8,6 @@ __all__ = ['Decision', 'decide_promotion']
 # %% ../../notebooks/library/serving/04_gate.ipynb #f3e55d4f
 from dataclasses import dataclass
 
-
 # %% ../../notebooks/library/serving/04_gate.ipynb #890279d7
 @dataclass(frozen=True)
 class Decision:

@@ -20,7 +20,6 @@ from ..data import CATALOGUE_FILE, Catalogue, add_items, load_saved_catalogue, n
 from ..models import MODELS, load_predictor, read_model_card, refresh_model
 from .registry import Champion
 
-
 # %% ../../notebooks/library/serving/05_refresh.ipynb #229152ec
 def parse_moment(text: str) -> datetime:
     "Return the time in a parameter like 2026-03-12T10:00, in UTC if it has no zone. Raises `UserError`."

@@ -17,7 +17,6 @@ from ..core import UserError
 from ..data import COUNTED_MODEL_FILE, MODEL_CARD_FILE, SAVED_MODEL_FILE
 from .tracking import connect
 
-
 # %% ../../notebooks/library/serving/02_registry.ipynb #f2f25b63
 def model_signature():
     "Return the MLflow signature that all models share: a session in, recommendations and an intent out."

@@ -20,7 +20,6 @@ from pyspark.sql import functions as F
 from ..core import UserError, reduce_worker_latency, ship_directory
 from ..data import to_sessions
 
-
 # %% ../../notebooks/library/serving/06_scoring.ipynb #695e7350
 def complete_session(
     n: int,  # the session's number in its batch, from 0

@@ -131,7 +131,7 @@ def track_live_sessions(
     def step(key, frames, state):
         yield from update_session(key, frames, state, gap_minutes)
 
-    place = F.coalesce("event_order", F.lit(-1).cast("long"))  # as batch has it: without an order, before others
+    place = F.coalesce("event_order", F.lit(-1).cast("long"))  # without an order: before others, as in batch
     timed = events.withColumns({"micros": F.unix_micros("event_time"), "place": place})
     grouped = timed.withWatermark("event_time", f"{gap_minutes} minutes").groupBy("session_id")
     timeout = GroupStateTimeout.EventTimeTimeout

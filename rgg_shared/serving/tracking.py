@@ -14,7 +14,6 @@ from contextlib import contextmanager
 
 from ..core import UserError, get_data_dir
 
-
 # %% ../../notebooks/library/serving/01_tracking.ipynb #faaabb5c
 def connect():
     "Set the tracking URI of this process and return an MLflow client."

@@ -19,7 +19,6 @@ from ..distributed import run_distributed
 from .registry import saved_model
 from .tracking import check_tag, connect, mlflow_run, resume_run
 
-
 # %% ../../notebooks/library/serving/03_training_runs.ipynb #ef2d7cf8
 class TrainingRun:
     "An MLflow run whose training functions run on Spark slots."

@@ -29,7 +29,6 @@ from rgg_shared.tfrecord.values import (
 from ..core import UserError
 from .features import Feature, get_element_type
 
-
 # %% ../../notebooks/library/tfrecord/08_columns.ipynb #70370367
 def arrow_to_byte_strings(values: pa.Array) -> ByteStrings:
     "Return the strings or binaries of an array without nulls; only the offsets are copied."

@@ -21,7 +21,6 @@ from .contract import SUCCESS_FILE, TEMPORARY_PREFIX, Contract, Shard
 from .files import Sink, list_files, locate, move_file, remove_paths, run_in_parallel
 from .shards import index_path
 
-
 # %% ../../notebooks/library/tfrecord/13_commit.ipynb #545e4b53
 def merge_nullability(old: T.StructType, new: T.StructType) -> T.StructType:
     "Return the columns of `old`, nullable where those of `new` are; the two differ in nothing else."

@@ -27,7 +27,6 @@ from .parsing import make_length_counter, make_parser
 from .records import Damage, read_chunks
 from .shards import plan_splits
 
-
 # %% ../../notebooks/library/tfrecord/15_datasets.ipynb #ee8e54f8
 class ShardPart(NamedTuple):
     "A shard, or a part of it, as TensorFlow reads it."

@@ -24,7 +24,6 @@ from rgg_shared.tfrecord.kernels import (
 
 from .values import BYTES, FLOATS, INTS
 
-
 # %% ../../notebooks/library/tfrecord/03_encoding_kernels.ipynb #634a5641
 @inlined
 def _prepend_field_header(out, start, stop, tag):

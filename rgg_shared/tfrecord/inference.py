@@ -20,7 +20,6 @@ from .files import guess_codec, locate, read_blocks
 from .records import Damage, read_chunks
 from .values import BYTES, FLOATS, INTS, LIST_FIELDS, NO_LIST
 
-
 # %% ../../notebooks/library/tfrecord/17_inference.ipynb #096c2300
 class FeatureSample(NamedTuple):
     "Findings on a feature in a sample of records."

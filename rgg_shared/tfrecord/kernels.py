@@ -15,7 +15,6 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-
 # %% ../../notebooks/library/tfrecord/02_kernels.ipynb #5b9fe1b1
 def compiled(function):
     "Return `function` as machine code, compiled at the first call on this machine and kept on its disk."

@@ -31,7 +31,6 @@ from .partitions import cast_partition_value
 from .records import Chunk, Damage, read_chunks
 from .shards import FileSplit, plan_splits
 
-
 # %% ../../notebooks/library/tfrecord/16_reader.ipynb #5f3d4ba3
 @dataclass(frozen=True)
 class ReadSettings:

@@ -22,7 +22,6 @@ from rgg_shared.tfrecord.decoding_kernels import (
     scan_records,
 )
 
-
 # %% ../../notebooks/library/tfrecord/06_records.ipynb #39c0b2ec
 class Chunk(NamedTuple):
     "Consecutive records of a file; the arrays are only valid until the next chunk is read."

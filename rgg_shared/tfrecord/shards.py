@@ -20,7 +20,6 @@ from ..core import UserError
 from .contract import InputFile, Shard
 from .files import CODEC_SUFFIXES, Sink, guess_codec, remove_paths
 
-
 # %% ../../notebooks/library/tfrecord/12_shards.ipynb #f57ce557
 def index_path(path: str) -> str:
     "Return the path of a shard's index."

@@ -28,7 +28,6 @@ from .files import parse_codec
 from .partitions import build_partition_path
 from .shards import ShardWriter
 
-
 # %% ../../notebooks/library/tfrecord/18_writer.ipynb #abef216a
 @dataclass
 class WrittenShards(WriterCommitMessage):

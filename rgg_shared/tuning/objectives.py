@@ -16,7 +16,6 @@ from ..distributed import RUN_DIR, set_environment
 from ..models import MODELS, Training, find_model, settings_from, train_model
 from ..tfrecord import Contract
 
-
 # %% ../../notebooks/library/tuning/04_objectives.ipynb #cb1d1342
 def search_space(model: str) -> tuple[dict, dict]:
     "Return a model's search space and its settings' defaults. Raises `UserError` where it has no space."

@@ -14,7 +14,6 @@ import numpy as np
 from ..evaluation import in_style, style_colour
 from .study import Study, best_trial
 
-
 # %% ../../notebooks/library/tuning/06_pictures.ipynb #53f7548a
 def axis_position(distribution, value) -> float:
     "Return the place of a value on its axis, from 0 to 1."

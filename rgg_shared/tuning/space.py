@@ -11,7 +11,6 @@ import json
 from ..core import UserError, cast_parameter
 from ..distributed import first_line
 
-
 # %% ../../notebooks/library/tuning/01_space.ipynb #4b5ee937
 def parse_range(name: str, given: dict, default):
     "Return Optuna's distribution of a range. Raises `UserError` for wrong bounds."

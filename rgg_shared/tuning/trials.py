@@ -14,7 +14,6 @@ import time
 
 from ..core import UserError
 
-
 # %% ../../notebooks/library/tuning/02_trials.ipynb #31fc46e0
 def name_study(conditions: dict) -> str:
     "Return the name of a search, the same for the same conditions, which hold the `model`."

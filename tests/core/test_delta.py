@@ -16,7 +16,6 @@ from rgg_shared.core.delta import (
 )
 from rgg_shared.core.messages import UserError
 
-
 # %% ../../notebooks/library/core/05_delta.ipynb #3b5f28e3
 def put(spark, location, rows, schema="k string, n int", by=("k",), before=None, **options):
     "Write rows as a new version of a table, and return its number."

@@ -3,7 +3,6 @@
 # %% ../../notebooks/library/core/02_environment.ipynb #81b1d522
 from rgg_shared.core.environment import find_project_root, resolve_path
 
-
 # %% ../../notebooks/library/core/02_environment.ipynb #be08c79b
 def test_the_project_root_is_the_directory_of_jobs_json(tmp_path, monkeypatch):
     (tmp_path / "jobs.json").write_text("{}")

@@ -11,7 +11,6 @@ from rgg_shared.core.delta import list_active_files, open_delta
 from rgg_shared.core.lake import Lake
 from rgg_shared.core.messages import UserError
 
-
 # %% ../../notebooks/library/core/07_lake.ipynb #129b687a
 def test_a_table_is_written_read_and_dropped(spark, tmp_path):
     lake = Lake(str(tmp_path / "lake"), spark)

@@ -9,7 +9,6 @@ from rgg_shared.core.lake import Lake
 from rgg_shared.core.maintenance import list_versions, tidy_table, upgrade_lake
 from rgg_shared.core.messages import UserError
 
-
 # %% ../../notebooks/library/core/09_maintenance.ipynb #bddcf167
 def test_an_old_lake_is_refused_with_the_command_that_takes_it_over(spark, tmp_path):
     lake = Lake(str(tmp_path / "lake"), spark)

@@ -5,7 +5,6 @@ import pytest
 
 from rgg_shared.core.messages import UserError, cast_parameter, check_choice, print_progress
 
-
 # %% ../../notebooks/library/core/01_messages.ipynb #90f86e0e
 def test_a_choice_is_returned_in_its_own_spelling():
     assert check_choice("mode", "failfast", ("FAILFAST", "PERMISSIVE")) == "FAILFAST"

@@ -8,7 +8,6 @@ import pytest
 from rgg_shared.core.messages import UserError
 from rgg_shared.core.parameters import read_parameters
 
-
 # %% ../../notebooks/library/core/04_parameters.ipynb #5821956f
 class Widgets:
     def __init__(self, **values):

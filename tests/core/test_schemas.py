@@ -7,7 +7,6 @@ from pyspark.sql.types import StructType
 from rgg_shared.core.messages import UserError
 from rgg_shared.core.schemas import compare_schemas, fit_rows, widen_schema
 
-
 # %% ../../notebooks/library/core/06_schemas.ipynb #ed585196
 @pytest.mark.parametrize("old, new", [
     ("int", "string"), ("string", "int"), ("double", "bigint"), ("bigint", "double"), ("array<int>", "int"),

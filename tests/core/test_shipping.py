@@ -14,7 +14,6 @@ from rgg_shared.core.shipping import (
     zip_directory,
 )
 
-
 # %% ../../notebooks/library/core/10_shipping.ipynb #644258b6
 @pytest.fixture
 def folder(tmp_path):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from rgg_shared.core.spark import find_class_archive, get_filesystem, get_spark, reduce_worker_latency
 
-
 # %% ../../notebooks/library/core/03_spark.ipynb #ba25ed0e
 def test_the_active_session_is_reused_and_listens_on_loopback(spark):
     assert get_spark("other") is spark

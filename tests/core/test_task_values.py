@@ -6,7 +6,6 @@ import pytest
 from rgg_shared.core.messages import UserError
 from rgg_shared.core.task_values import get_task_value, set_task_value
 
-
 # %% ../../notebooks/library/core/11_task_values.ipynb #1c0aa318
 def test_task_values_pass_between_tasks_of_a_run(tmp_path, monkeypatch):
     monkeypatch.setenv("RGG_TASK_VALUES", str(tmp_path))

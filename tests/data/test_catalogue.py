@@ -17,7 +17,6 @@ from rgg_shared.data.catalogue import (
     save_catalogue,
 )
 
-
 # %% ../../notebooks/library/data/16_catalogue.ipynb #89ff5701
 def test_the_catalogue_is_read_from_parquet(tmp_path):
     items = {

@@ -9,7 +9,6 @@ from helpers import GOOD, HEADER, write_text
 from rgg_shared.core.delta import open_delta
 from rgg_shared.core.messages import UserError
 
-
 # %% ../../notebooks/library/data/13_ingestion.ipynb #0d395584
 def read(lake, *columns):
     "Return the events as a set of texts, sorted in time."

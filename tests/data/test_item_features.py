@@ -9,7 +9,6 @@ from rgg_shared.data.item_features import (
     number_value,
 )
 
-
 # %% ../../notebooks/library/data/14_item_features.ipynb #0a6c6039
 def test_features_are_numbered_by_frequency_and_quantile(spark):
     rows = []

@@ -7,7 +7,6 @@ from rgg_shared.core import Lake
 from rgg_shared.data.item_table import read_items, refresh_items
 from rgg_shared.data.sources import Source
 
-
 # %% ../../notebooks/library/data/10_item_table.ipynb #84a41d50
 def test_items_are_cast_extra_columns_stay_and_the_latest_sale_of_an_item_wins(spark, tmp_path):
     rows = "a,9.5,wool,2026-03-05\na,8,silk,2026-03-02\nb,cheap,,\n,1,x,\n"

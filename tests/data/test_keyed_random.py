@@ -5,7 +5,6 @@ import numpy as np
 
 from rgg_shared.data.keyed_random import draw_uniform
 
-
 # %% ../../notebooks/library/data/01_keyed_random.ipynb #d82bd13e
 def test_a_number_depends_on_its_key_and_on_nothing_else():
     many = draw_uniform(7, "x", np.arange(1000))

@@ -13,7 +13,6 @@ from rgg_shared.data.sessions import (
     to_sessions,
 )
 
-
 # %% ../../notebooks/library/data/08_sessions.ipynb #b37fd18f
 def split(spark, rows, **rules):
     "Return `{time: session id}` of events given as (session, member, time)."

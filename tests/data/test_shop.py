@@ -6,7 +6,6 @@ import pytest
 from rgg_shared.core.messages import UserError
 from rgg_shared.data.shop import ShopConfig
 
-
 # %% ../../notebooks/library/data/02_shop.ipynb #cd8f1425
 def test_a_size_below_one_is_refused_by_name():
     with pytest.raises(UserError, match="sessions_per_day=0"):

@@ -11,7 +11,6 @@ from rgg_shared.core.messages import UserError
 from rgg_shared.data.shop import ShopConfig
 from rgg_shared.data.simulate import read_shop_config, simulate_events, simulate_raw_clicks, write_raw_files
 
-
 # %% ../../notebooks/library/data/04_simulate.ipynb #1b58ec9a
 @pytest.fixture(scope="module")
 def events(spark):

@@ -8,7 +8,6 @@ from rgg_shared.core.lake import Lake
 from rgg_shared.core.messages import UserError
 from rgg_shared.data.sources import Source, choose_sources, read_source
 
-
 # %% ../../notebooks/library/data/05_sources.ipynb #de35d994
 def test_a_source_is_its_comment_lines_and_its_select(tmp_path):
     text = ("-- Prose, with (brackets): fine.\n-- format: csv\n-- option sep: ;\n-- option header: true\n\n"

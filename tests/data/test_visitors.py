@@ -13,7 +13,6 @@ from rgg_shared.data.visitors import (
     update_intent,
 )
 
-
 # %% ../../notebooks/library/data/03_visitors.ipynb #029a7ff7
 def test_affinity_rewards_taste_and_the_right_price():
     items = draw_items_on_sale(SMALL, 0)

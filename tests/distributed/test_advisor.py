@@ -23,7 +23,6 @@ from rgg_shared.distributed.failures import Failure, TrainingError
 from rgg_shared.distributed.history import AttemptHistory
 from rgg_shared.distributed.plan import TrainingPlan
 
-
 # %% ../../notebooks/library/distributed/18_advisor.ipynb #7fe7076e
 def test_ends_of_epochs_are_left_out_or_counted():
     times = [(0, 0, 1), (1, 0, 2), (2, 0, 22), (3, 0, 32), (9, 1, 42), (10, 1, 52)]

@@ -13,7 +13,6 @@ from rgg_shared.distributed.attempts import (
 )
 from rgg_shared.distributed.failures import Failure
 
-
 # %% ../../notebooks/library/distributed/15_attempts.ipynb #69d0cdf2
 def raised(error="OSError", message="disk error", step=9):
     "Return the failure of a training function that raises."

@@ -8,7 +8,6 @@ import pytest
 
 from rgg_shared.distributed.channel import Hub, HubClient
 
-
 # %% ../../notebooks/library/distributed/02_channel.ipynb #cea1d083
 @pytest.fixture
 def hub():

@@ -9,7 +9,6 @@ from rgg_shared.distributed.checkpoints import (
     restore_counters,
 )
 
-
 # %% ../../notebooks/library/distributed/04_checkpoints.ipynb #75871714
 def test_counters_are_numbers_that_json_can_hold():
     from types import SimpleNamespace

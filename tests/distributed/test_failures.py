@@ -13,7 +13,6 @@ from rgg_shared.distributed.failures import (
     user_frames,
 )
 
-
 # %% ../../notebooks/library/distributed/03_failures.ipynb #1020915b
 def test_the_users_own_frame_is_found_below_library_code():
     import json

@@ -10,7 +10,6 @@ from rgg_shared.distributed.checkpoints import Backup
 from rgg_shared.distributed.failures import NotANumber
 from rgg_shared.distributed.fitting import redirect_callbacks, save_model, watch_fit
 
-
 # %% ../../notebooks/library/distributed/06_fitting.ipynb #d9806e4c
 def test_only_the_chiefs_callbacks_write_where_they_were_told(tmp_path, monkeypatch):
     import tensorflow as tf

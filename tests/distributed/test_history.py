@@ -3,7 +3,6 @@
 # %% ../../notebooks/library/distributed/12_history.ipynb #4f487cef
 from rgg_shared.distributed.history import AttemptHistory
 
-
 # %% ../../notebooks/library/distributed/12_history.ipynb #5e513f62
 def test_a_driver_that_died_is_seen_in_the_history(tmp_path):
     history = AttemptHistory(str(tmp_path))

@@ -6,7 +6,6 @@ import pytest
 from rgg_shared.core.messages import UserError
 from rgg_shared.distributed.plan import check_workers, choose_workers, plan_training
 
-
 # %% ../../notebooks/library/distributed/11_plan.ipynb #8e9f6983
 def test_auto_takes_the_most_workers_that_divide_the_batch(monkeypatch):
     monkeypatch.setattr("rgg_shared.distributed.plan.available_slots", lambda spark: 5)

@@ -14,7 +14,6 @@ from rgg_shared.distributed.preflight import (
     pickle_training_function,
 )
 
-
 # %% ../../notebooks/library/distributed/09_preflight.ipynb #ba552801
 def test_slots_are_counted_and_busy_ones_are_not_free(spark):
     import threading

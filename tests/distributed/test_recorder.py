@@ -10,7 +10,6 @@ from rgg_shared.distributed.failures import NotANumber
 from rgg_shared.distributed.recorder import EpochRecorder, StepRecorder, start_at_random_step
 from rgg_shared.distributed.roles import EVENTS_FD
 
-
 # %% ../../notebooks/library/distributed/05_recorder.ipynb #ade7c5a2
 class Saves:
     "A backup that only remembers what was saved."

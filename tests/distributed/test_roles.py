@@ -18,7 +18,6 @@ from rgg_shared.distributed.roles import (
     worker_index,
 )
 
-
 # %% ../../notebooks/library/distributed/01_roles.ipynb #7a4819c5
 def test_roles_come_from_tf_config(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)

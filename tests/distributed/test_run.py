@@ -19,7 +19,6 @@ from rgg_shared.distributed.history import AttemptHistory
 from rgg_shared.distributed.roles import EVENTS_FD, current_strategy, num_workers, report_facts, worker_index
 from rgg_shared.distributed.run import run_distributed
 
-
 # %% ../../notebooks/library/distributed/16_run.ipynb #e4669144
 @pytest.fixture
 def fit_parabola():

@@ -7,7 +7,6 @@ import pytest
 from rgg_shared.core.messages import UserError
 from rgg_shared.distributed.scaling import Measurement, StepCost, fit_step_cost, recommend_slots
 
-
 # %% ../../notebooks/library/distributed/17_scaling.ipynb #ccbac595
 @pytest.mark.parametrize("terms", [(0.1, 0.02, 0.001), (2.0, 0.0, 0.1), (0.003, 0.5, 0.0)])
 def test_the_fit_finds_what_the_points_were_made_of(terms):

@@ -24,7 +24,6 @@ from rgg_shared.distributed.supervisor import (
 )
 from rgg_shared.distributed.worker import Job
 
-
 # %% ../../notebooks/library/distributed/08_supervisor.ipynb #16cfc156
 def test_a_held_port_is_open_to_tensorflow_and_closed_to_others():
     import subprocess

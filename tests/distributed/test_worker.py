@@ -21,7 +21,6 @@ from rgg_shared.distributed.run import run_distributed
 from rgg_shared.distributed.supervisor import worker_environment
 from rgg_shared.distributed.worker import Job, refuse_empty_variables
 
-
 # %% ../../notebooks/library/distributed/07_worker.ipynb #703a808f
 @pytest.fixture
 def several_workers(monkeypatch):

@@ -14,7 +14,6 @@ from rgg_shared.evaluation.bootstrap import (
 )
 from rgg_shared.evaluation.metrics import compute_next_item_metrics
 
-
 # %% ../../notebooks/library/evaluation/03_bootstrap.ipynb #451c426d
 def test_a_session_is_drawn_as_often_as_a_poisson_number_says():
     drawn = draw_bootstrap_weights(np.arange(5000) * 7919, replicates=100)

@@ -14,7 +14,6 @@ from rgg_shared.evaluation.experiments import (
     simulate_visits,
 )
 
-
 # %% ../../notebooks/library/evaluation/07_experiments.ipynb #958ab247
 @pytest.fixture(scope="module")
 def visits():

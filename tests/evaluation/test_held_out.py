@@ -5,7 +5,6 @@ import pandas as pd
 
 from rgg_shared.evaluation.held_out import collect_run_metrics
 
-
 # %% ../../notebooks/library/evaluation/08_held_out.ipynb #ba928d02
 def test_a_baselines_metrics_have_its_name_and_the_models_have_none():
     headline = {"slice": "all", "value": "all", "recall_20": 0.5, "recall_20_low": 0.4, "recall_20_high": 0.6}

@@ -19,7 +19,6 @@ from rgg_shared.evaluation.metrics import (
 )
 from rgg_shared.evaluation.ranks import evaluate_intent
 
-
 # %% ../../notebooks/library/evaluation/01_metrics.ipynb #6aa1bb8f
 def test_metrics_of_hand_computed_ranks(spark):
     got = compute_next_item_metrics(spark.createDataFrame([(1,), (6,), (20,), (21,)], "rank int"))

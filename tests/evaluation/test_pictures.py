@@ -6,7 +6,6 @@ import pandas as pd
 
 from rgg_shared.evaluation.pictures import COLOUR_ROLES, in_style, plot_curves, plot_methods, style_colour
 
-
 # %% ../../notebooks/library/evaluation/04_pictures.ipynb #930f7a26
 def test_plotting_uses_the_style_and_leaves_the_readers_settings_alone():
     before = dict(plt.rcParams)

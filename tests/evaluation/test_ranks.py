@@ -18,7 +18,6 @@ from rgg_shared.evaluation.ranks import (
 )
 from rgg_shared.models.predictor import load_predictor
 
-
 # %% ../../notebooks/library/evaluation/02_ranks.ipynb #0d3bdaf9
 def test_popularity_breaks_ties_against_itself(spark, vocabulary):
     test = build_next_item_pairs(examples_of(spark, [("s", ["b", "a", "c"], ["view"] * 3)]), vocabulary)

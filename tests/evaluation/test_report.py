@@ -19,7 +19,6 @@ from rgg_shared.evaluation.report import (
     split_known_and_new,
 )
 
-
 # %% ../../notebooks/library/evaluation/05_report.ipynb #c65e195c
 def test_numbers_fall_into_ranges(spark):
     numbers = spark.createDataFrame([(n,) for n in (1, 2, 3, 4, 5, 9, 10, 19, 20, 200)], "n int")

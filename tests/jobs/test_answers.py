@@ -7,7 +7,6 @@ from rgg_shared.core.messages import UserError
 from rgg_shared.jobs.answers import answer_job_reference, answer_tasks_reference, values_path
 from rgg_shared.jobs.records import Run, new_task_record
 
-
 # %% ../../notebooks/library/jobs/11_answers.ipynb #e587b375
 @pytest.fixture
 def run(tmp_path, monkeypatch):

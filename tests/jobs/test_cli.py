@@ -22,7 +22,6 @@ from rgg_shared.jobs.records import list_run_ids, load_run
 from rgg_shared.jobs.runner import execute_job
 from rgg_shared.jobs.specification import load_jobs
 
-
 # %% ../../notebooks/library/jobs/26_cli.ipynb #27867624
 def task(key, *after, **parameters):
     "Return a notebook task as it stands in a jobs file."

@@ -12,7 +12,6 @@ from rgg_shared.core.messages import UserError
 from rgg_shared.jobs.graph import draw_text, find_entry_rows
 from rgg_shared.jobs.layout import build_graph, lay_out_graph
 
-
 # %% ../../notebooks/library/jobs/18_graph.ipynb #d16fecf2
 def decision():
     "Return a diamond: what a condition decides, and a report after either."

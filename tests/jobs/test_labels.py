@@ -5,7 +5,6 @@ import pytest
 
 from rgg_shared.jobs.labels import describe_task, get_hex_colour, to_one_line
 
-
 # %% ../../notebooks/library/jobs/15_labels.ipynb #236058dd
 def test_an_unknown_state_has_the_colour_of_what_waits():
     assert get_hex_colour("FAILED") == "#d1242f" and get_hex_colour("NEW_STATE") == get_hex_colour("PENDING")

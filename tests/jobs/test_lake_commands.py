@@ -7,7 +7,6 @@ from rgg_shared.core import Lake
 from rgg_shared.core.messages import UserError
 from rgg_shared.jobs.cli import app
 
-
 # %% ../../notebooks/library/jobs/25_lake_commands.ipynb #7242075d
 def test_a_lake_is_looked_after_from_the_command_line(spark, tmp_path):
     lake = Lake(str(tmp_path / "lake"), spark)

@@ -7,7 +7,6 @@ from helpers import job_of
 from rgg_shared.core.messages import UserError
 from rgg_shared.jobs.layout import build_graph, lay_out_graph, split_layers
 
-
 # %% ../../notebooks/library/jobs/17_layout.ipynb #1f7620f6
 def place(**tasks):
     "Return the layout of a job."

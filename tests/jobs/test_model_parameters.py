@@ -6,7 +6,6 @@ import pytest
 
 from rgg_shared.jobs.model_parameters import check_model_parameters
 
-
 # %% ../../notebooks/library/jobs/06_model_parameters.ipynb #5c934133
 @pytest.fixture
 def folder(tmp_path):

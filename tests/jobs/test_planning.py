@@ -6,7 +6,6 @@ import pytest
 from rgg_shared.core.messages import UserError
 from rgg_shared.jobs.planning import merge_job_parameters, plan_job
 
-
 # %% ../../notebooks/library/jobs/08_planning.ipynb #544b2efd
 def test_given_parameters_override_defaults_and_refer_to_the_job_alone():
     job = {"parameters": [{"name": "n", "default": "1"}]}

@@ -26,7 +26,6 @@ from rgg_shared.jobs.records import (
     request_cancel,
 )
 
-
 # %% ../../notebooks/library/jobs/09_records.ipynb #c81f40e3
 @pytest.fixture
 def data(tmp_path, monkeypatch):

@@ -16,7 +16,6 @@ from rgg_shared.jobs.references import (
     resolve_references,
 )
 
-
 # %% ../../notebooks/library/jobs/02_references.ipynb #cc51035e
 def test_a_reference_is_names_in_double_braces():
     text = "a {{job.run_id}} b {{ tasks.`my task`.values.x }} {{input}}"

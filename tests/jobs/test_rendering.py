@@ -4,7 +4,6 @@
 from rgg_shared.core.environment import find_project_root
 from rgg_shared.jobs.rendering import format_pixels, format_time, format_value, load_environment
 
-
 # %% ../../notebooks/library/jobs/16_rendering.ipynb #0968b748
 def test_times_lengths_and_values_are_formatted():
     assert format_time(None) == "" and format_time("2025-03-01T02:00:00+00:00") == "2025-03-01 02:00:00 UTC"

@@ -11,7 +11,6 @@ from rgg_shared.jobs.records import Run, load_run, new_task_record
 from rgg_shared.jobs.runner import decide_start, execute_job, repair_run
 from rgg_shared.jobs.task_run import StopSignal
 
-
 # %% ../../notebooks/library/jobs/14_runner.ipynb #64b8907f
 def compare(key, *after, left="1", op="EQUAL_TO", right="1"):
     "A condition task that depends on others; its outcome is true."

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from rgg_shared.core.messages import UserError
 from rgg_shared.jobs.schedules import list_fire_times, make_cron_trigger, make_job_trigger
 
-
 # %% ../../notebooks/library/jobs/04_schedules.ipynb #191b4686
 def fires(expression, count=3, after="2026-01-01", zone="UTC"):
     "Return the next fire times as text, in their own zone."

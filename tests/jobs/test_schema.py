@@ -5,7 +5,6 @@ import pytest
 
 from rgg_shared.jobs.schema import check_schema
 
-
 # %% ../../notebooks/library/jobs/05_schema.ipynb #034d7ddb
 @pytest.mark.parametrize("job, expected", [
     ({"max_concurent_runs": 1}, ["j.max_concurent_runs: the Jobs API has no field max_concurent_runs here. "

@@ -15,7 +15,6 @@ from rgg_shared.jobs.specification import (
     task_kind,
 )
 
-
 # %% ../../notebooks/library/jobs/01_specification.ipynb #5c1534b3
 @pytest.mark.parametrize("text, sentence", [
     ("{", "line 1: this is not JSON"),

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from rgg_shared.jobs.labels import get_hex_colour, to_one_line
 from rgg_shared.jobs.svg import draw_svg, measure_graph
 
-
 # %% ../../notebooks/library/jobs/19_svg.ipynb #658ce885
 def along(line, steps=12):
     "Yield points of the drawn line: level in the layers that it crosses, a Bézier curve between two."

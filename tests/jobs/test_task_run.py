@@ -5,7 +5,6 @@ import time
 
 from rgg_shared.jobs.task_run import StopSignal
 
-
 # %% ../../notebooks/library/jobs/12_task_run.ipynb #e6ddd3f2
 def test_a_signal_has_the_reason_of_its_own_or_of_one_above():
     run = StopSignal(seconds=60)

@@ -9,7 +9,6 @@ from rgg_shared.jobs.records import Run, new_task_record
 from rgg_shared.jobs.task_run import RunContext, StopSignal, TaskRun
 from rgg_shared.jobs.tasks import plan_iterations, run_with_retries, should_retry
 
-
 # %% ../../notebooks/library/jobs/13_tasks.ipynb #d49dbd6f
 @pytest.fixture
 def make_task(tmp_path, monkeypatch):

@@ -9,7 +9,6 @@ from rich.console import Console
 from rgg_shared.jobs.records import Run, new_task_record
 from rgg_shared.jobs.terminal import Screen, make_task_table, print_conclusion
 
-
 # %% ../../notebooks/library/jobs/22_terminal.ipynb #bdfdbdd0
 @pytest.fixture
 def run(tmp_path, monkeypatch):

@@ -8,7 +8,6 @@ import pytest
 
 from rgg_shared.jobs.timeline import Axis, draw_timeline, list_ticks
 
-
 # %% ../../notebooks/library/jobs/20_timeline.ipynb #dd569b42
 def test_the_axis_cuts_the_night_out():
     axis = Axis([(0, 10), (10, 30), (90_000, 90_030)])

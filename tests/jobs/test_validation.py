@@ -10,7 +10,6 @@ import pytest
 from rgg_shared.jobs.specification import load_jobs
 from rgg_shared.jobs.validation import check_job_cycles, find_mistakes
 
-
 # %% ../../notebooks/library/jobs/07_validation.ipynb #5fddbfcf
 @pytest.fixture
 def right(tmp_path):

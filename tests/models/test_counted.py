@@ -13,7 +13,6 @@ from rgg_shared.models.predictor import load_predictor
 from rgg_shared.models.session_knn import PastSessions, SessionNeighbours, Similarity
 from rgg_shared.models.table import Training, choose_settings, train_model
 
-
 # %% ../../notebooks/library/models/14_counted.ipynb #9abdc696
 @pytest.fixture(scope="module", params=["sessions", "items"])
 def saved(request, small_catalogue, tmp_path_factory):

@@ -8,7 +8,6 @@ from pyspark.sql import functions as F
 from rgg_shared.core.keras import tf
 from rgg_shared.models.evidence import Evidence, PairTable, count_evidence
 
-
 # %% ../../notebooks/library/models/15_evidence.ipynb #44b5ba21
 def test_pairs_are_found_and_others_are_zero(evidence, tmp_path):
     evidence.save(str(tmp_path / "evidence.npz"))

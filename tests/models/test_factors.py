@@ -12,7 +12,6 @@ from rgg_shared.models.factors import FactorModel, VectorModel, place_checkpoint
 from rgg_shared.models.predictor import load_predictor
 from rgg_shared.models.table import Training, choose_settings, train_model
 
-
 # %% ../../notebooks/library/models/11_factors.ipynb #a27f5636
 def test_fold_in_solves_the_implicit_least_squares():
     factors = np.array([[0.0, 0.0], [0.0, 0.0], [1.0, 0.5], [0.2, 1.0]])

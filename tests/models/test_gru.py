@@ -5,7 +5,6 @@ import numpy as np
 
 from rgg_shared.core.keras import tf
 
-
 # %% ../../notebooks/library/models/05_gru.ipynb #d6e82844
 def test_the_gru_learns_what_comes_next(cycles_gru):
     data = tf.data.Dataset.from_tensors((tf.constant([[2, 3, 4, 2]]), tf.ones([1, 4], tf.int32)))

@@ -18,7 +18,6 @@ from rgg_shared.models.index import (
     top_k_without,
 )
 
-
 # %% ../../notebooks/library/models/07_index.ipynb #32269a08
 def clustered(items, queries=200, width=16, seed=1):
     "Return candidates of length 1 around 50 centres, with a bias behind them, and queries near some of them."

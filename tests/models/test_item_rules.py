@@ -14,7 +14,6 @@ from rgg_shared.models.item_rules import (
     popularity_model,
 )
 
-
 # %% ../../notebooks/library/models/12_item_rules.ipynb #7b260136
 @pytest.fixture(scope="module")
 def clicks(spark):

@@ -7,7 +7,6 @@ from rgg_shared.core.keras import tf
 from rgg_shared.models.layers import DENSE_TABLE_SIZE, ItemTower, LazyAdam, lookup, merge_repeated
 from rgg_shared.models.table import GRUSettings
 
-
 # %% ../../notebooks/library/models/02_layers.ipynb #b7938ecd
 def test_gradients_of_small_and_large_tables_are_the_same():
     item_index, weights = tf.constant([[2, 0], [2, 1]]), tf.constant([[1.0, 10.0], [100.0, 1000.0]])

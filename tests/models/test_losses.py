@@ -16,7 +16,6 @@ from rgg_shared.models.losses import (
     sampled_softmax,
 )
 
-
 # %% ../../notebooks/library/models/03_losses.ipynb #25ee97f5
 def test_events_of_items_outside_the_vocabulary_are_taken_out():
     sessions, kinds = tf.constant([[2, 1, 3, 0], [9, 4, 0, 0]]), tf.constant([[1, 1, 3, 0], [1, 2, 0, 0]])

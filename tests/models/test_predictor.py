@@ -14,7 +14,6 @@ from rgg_shared.models.export import Served, export_model
 from rgg_shared.models.factors import FactorModel
 from rgg_shared.models.predictor import SavedModelPredictor, load_shipped
 
-
 # %% ../../notebooks/library/models/09_predictor.ipynb #39ede205
 def test_a_shipped_model_predicts_in_a_python_worker(spark, saved):
     name = ship_directory(spark, saved.path)

@@ -21,7 +21,6 @@ from rgg_shared.models.ranker import (
 )
 from rgg_shared.models.table import RankerSettings
 
-
 # %% ../../notebooks/library/models/16_ranker.ipynb #10da0abc
 def test_losses_of_hand_computed_lists():
     scores, labels = tf.math.log([[2.0, 1.0, 1.0], [4.0, 3.0, 1.0]]), tf.constant([[1.0, 0, 0], [1.0, 1, 0]])

@@ -17,7 +17,6 @@ from rgg_shared.models.predictor import load_predictor
 from rgg_shared.models.ranker_training import candidates_on_sale, hold_out_newest, train_two_stage
 from rgg_shared.models.table import Training, choose_settings
 
-
 # %% ../../notebooks/library/models/18_ranker_training.ipynb #0ec8ef00
 def test_candidates_are_what_was_on_sale_at_some_time(spark):
     end = datetime(2026, 3, 10, 12)

@@ -7,7 +7,6 @@ import pytest
 from rgg_shared.core.messages import UserError
 from rgg_shared.models.session_knn import PastSessions, SessionNeighbours, Similarity, collect_past_sessions
 
-
 # %% ../../notebooks/library/models/13_session_knn.ipynb #b755b37e
 def random_history(random, sessions=60, items=12):
     lengths = random.integers(1, 9, sessions)

@@ -15,7 +15,6 @@ from rgg_shared.models.ranker import Features, Lists
 from rgg_shared.models.table import RankerSettings
 from rgg_shared.models.two_stage import Reranked, TwoStage, refresh_two_stage, task_labels
 
-
 # %% ../../notebooks/library/models/17_two_stage.ipynb #400431f6
 def test_labels_say_what_is_viewed_next_and_bought_later():
     item_index, events, at = (

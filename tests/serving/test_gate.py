@@ -6,7 +6,6 @@ import pytest
 
 from rgg_shared.serving.gate import decide_promotion
 
-
 # %% ../../notebooks/library/serving/04_gate.ipynb #bf92b663
 @pytest.mark.parametrize("champion, expected", [(None, True), (0.4, True), (0.5, False), (0.6, False)])
 def test_the_challenger_has_to_win(champion, expected):

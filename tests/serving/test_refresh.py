@@ -23,7 +23,6 @@ from rgg_shared.serving.refresh import (
 )
 from rgg_shared.serving.registry import Champion
 
-
 # %% ../../notebooks/library/serving/05_refresh.ipynb #4f0b5861
 def test_a_moment_is_in_utc_unless_it_says_otherwise():
     assert parse_moment("2026-03-12T10:00") == datetime(2026, 3, 12, 10, tzinfo=UTC)

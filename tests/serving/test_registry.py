@@ -20,7 +20,6 @@ from rgg_shared.serving.registry import (
 )
 from rgg_shared.serving.tracking import connect, mlflow_run
 
-
 # %% ../../notebooks/library/serving/02_registry.ipynb #8b92323b
 @pytest.fixture(scope="module", autouse=True)
 def tracking(tmp_path_factory):

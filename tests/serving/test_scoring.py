@@ -29,7 +29,6 @@ from rgg_shared.serving.scoring import (
     spread_over_slots,
 )
 
-
 # %% ../../notebooks/library/serving/06_scoring.ipynb #0deba808
 def test_missing_lists_types_and_ids_are_completed():
     frame = build_session_frame([["a", None, ""], None], [None, None])

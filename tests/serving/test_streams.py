@@ -26,7 +26,6 @@ from rgg_shared.serving.streams import (
     track_live_sessions,
 )
 
-
 # %% ../../notebooks/library/serving/07_streams.ipynb #21465688
 def test_late_events_are_put_in_order_and_duplicates_change_nothing():
     events = [(n // 2, n % 3, f"item-{n}", "view") for n in range(12)]

@@ -13,7 +13,6 @@ from rgg_shared.serving.tracking import (
     runs_of_night,
 )
 
-
 # %% ../../notebooks/library/serving/01_tracking.ipynb #8b923240
 @pytest.fixture(scope="module", autouse=True)
 def tracking(tmp_path_factory):

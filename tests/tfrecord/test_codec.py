@@ -32,7 +32,6 @@ from rgg_shared.tfrecord.values import (
     compute_offsets,
 )
 
-
 # %% ../../notebooks/library/tfrecord/05_codec.ipynb #1758f587
 def array_of(values: list, kind: int):
     "The values of one kind as `Values.data`."

@@ -22,7 +22,6 @@ from rgg_shared.tfrecord.partitions import build_partition_path
 from rgg_shared.tfrecord.records import DecompressionError
 from rgg_shared.tfrecord.shards import ShardWriter, index_path, plan_splits
 
-
 # %% ../../notebooks/library/tfrecord/13_commit.ipynb #948cfffd
 def test_contracts_that_differ_cannot_be_merged():
     old = contract_of("id bigint, x int", "day date")

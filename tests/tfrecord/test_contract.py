@@ -10,7 +10,6 @@ from rgg_shared.core.messages import UserError
 from rgg_shared.tfrecord.contract import Contract, InputFile, Shard, find_files
 from rgg_shared.tfrecord.files import locate
 
-
 # %% ../../notebooks/library/tfrecord/11_contract.ipynb #2a532a33
 def test_a_contract_is_the_same_after_saving_and_loading(folder):
     schema = "ids bigints!, day date, at timestamp_ntz, s struct"

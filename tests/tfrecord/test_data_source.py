@@ -28,7 +28,6 @@ from rgg_shared.tfrecord.datasets import read_dataset
 from rgg_shared.tfrecord.inference import infer_schema
 from rgg_shared.tfrecord.values import BYTES, INTS, ByteStrings, Leaf, Values
 
-
 # %% ../../notebooks/library/tfrecord/19_data_source.ipynb #1149cdc7
 @pytest.fixture(scope="module", autouse=True)
 def registered(spark):

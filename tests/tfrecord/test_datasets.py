@@ -9,7 +9,6 @@ from rgg_shared.core.messages import UserError
 from rgg_shared.tfrecord.data_source import write_tfrecord
 from rgg_shared.tfrecord.datasets import read_dataset, to_tensorflow_paths
 
-
 # %% ../../notebooks/library/tfrecord/15_datasets.ipynb #35fdfa3c
 @pytest.fixture(scope="module")
 def examples(spark, tmp_path_factory):

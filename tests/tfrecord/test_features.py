@@ -7,7 +7,6 @@ from pyspark.sql import types as T
 from rgg_shared.core.messages import UserError
 from rgg_shared.tfrecord.features import features_from_schema
 
-
 # %% ../../notebooks/library/tfrecord/07_features.ipynb #f6c82e91
 @pytest.fixture(scope="module", autouse=True)
 def ddl_needs_spark(spark):

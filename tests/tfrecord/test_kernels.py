@@ -13,7 +13,6 @@ from rgg_shared.tfrecord.kernels import (
     read_varint,
 )
 
-
 # %% ../../notebooks/library/tfrecord/02_kernels.ipynb #0188150d
 @pytest.mark.parametrize("crc32c", [_compute_crc, _compute_crc_by_table])
 def test_checksums_are_those_of_a_library(crc32c):

@@ -7,7 +7,6 @@ from helpers import byte_strings_of, masked_crc
 from rgg_shared.tfrecord.codec import encode_bytes
 from rgg_shared.tfrecord.records import Chunk, Damage, DecompressionError, read_chunks
 
-
 # %% ../../notebooks/library/tfrecord/06_records.ipynb #0c374db5
 def file_of(*payloads):
     "The bytes of a file with these records."

@@ -13,7 +13,6 @@ from rgg_shared.tfrecord.contract import find_files
 from rgg_shared.tfrecord.files import CODEC_SUFFIXES, locate, read_blocks
 from rgg_shared.tfrecord.shards import ShardWriter, index_path, load_index, plan_splits
 
-
 # %% ../../notebooks/library/tfrecord/12_shards.ipynb #3a1635d0
 def write(path, lengths, codec="", stem="p=1/part-00000-x", **limits):
     "Write blocks of random bytes with these lengths, two rows each, into a new folder; return the shards."

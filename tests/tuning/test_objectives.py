@@ -6,7 +6,6 @@ import pytest
 from rgg_shared.core import UserError
 from rgg_shared.tuning.objectives import data_digest, search_space
 
-
 # %% ../../notebooks/library/tuning/04_objectives.ipynb #a3bc5dc7
 def test_the_space_and_the_defaults_are_those_of_the_table():
     space, defaults = search_space("gru")

@@ -6,7 +6,6 @@ from rgg_shared.tuning.space import distributions
 from rgg_shared.tuning.study import Study, run_in_process
 from rgg_shared.tuning.trials import open_study_run
 
-
 # %% ../../notebooks/library/tuning/06_pictures.ipynb #8bd64bed
 def test_the_pictures_show_every_trial(client):
     space = {"x": {"low": 0.0, "high": 1.0}, "shortcut": [True, False]}

@@ -6,7 +6,6 @@ import pytest
 from rgg_shared.core import UserError
 from rgg_shared.tuning.trials import name_study, open_study_run
 
-
 # %% ../../notebooks/library/tuning/02_trials.ipynb #19cb6db9
 def test_conditions_name_a_search():
     one = {"model": "gru", "space": {"x": [1], "width": [8]}}
