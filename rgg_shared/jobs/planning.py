@@ -28,6 +28,7 @@ from rgg_shared.jobs.validation import (
 
 from ..core import UserError
 from .model_parameters import check_model_parameters
+from .specification import get_job_defaults
 
 # %% ../../notebooks/library/jobs/08_planning.ipynb #9070e184
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def merge_job_parameters(
     given: dict[str, str],
 ) -> dict:
     "Return the job's defaults, overridden by the given parameters; raises `UserError` for a wrong one."
-    declared = {parameter["name"]: parameter["default"] for parameter in job.get("parameters", [])}
+    declared = get_job_defaults(job)
     for parameter, value in given.items():
         if parameter not in declared:
             raise unknown_name_error("parameter", parameter, list(declared), f"in the job {name}")

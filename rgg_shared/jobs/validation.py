@@ -5,15 +5,17 @@
 # %% auto #0
 __all__ = ['RANGES', 'TASK_CHECKS', 'check_ranges', 'check_task_key', 'check_dependency', 'find_circle',
            'check_task_order', 'find_earlier_tasks', 'cast_notebook_parameters', 'TaskScope',
-           'check_references', 'check_notebook', 'check_condition', 'check_loop', 'check_run_job',
-           'check_task', 'why_not_job_parameter', 'check_declared_parameters', 'iterate_texts',
-           'find_used_parameters', 'check_parameter_use', 'check_cluster_keys', 'check_triggers',
-           'check_meaning', 'check_job', 'check_job_cycles', 'find_mistakes']
+           'check_references', 'check_notebook', 'check_condition', 'check_loop', 'check_parameter_types',
+           'check_given_parameter', 'check_run_job', 'check_task', 'why_not_job_parameter',
+           'check_declared_parameters', 'iterate_texts', 'find_used_parameters', 'check_parameter_use',
+           'check_cluster_keys', 'check_triggers', 'check_meaning', 'check_job', 'check_job_cycles',
+           'find_mistakes']
 
 # %% ../../notebooks/library/jobs/07_validation.ipynb #9a947231
 import dataclasses
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +38,7 @@ from .references import explain_bad_reference, find_references
 from .rules import parse_operand
 from .schedules import make_job_trigger
 from .schema import Finding, Findings, as_finding, check_schema
+from .specification import get_job_defaults
 
 # %% ../../notebooks/library/jobs/07_validation.ipynb #c1929bee
 RANGES = {
@@ -193,9 +196,31 @@ def check_loop(task: dict, path: str, scope: TaskScope) -> Findings:
     else:
         yield from check_task(inner, f"{path}.task", dataclasses.replace(scope, looped=True))
 
+# %% ../../notebooks/library/jobs/07_validation.ipynb #51d8241c
+def check_parameter_types(tasks: list[dict], name: str, value, path: str, folder: Path) -> Findings:
+    "Yield a job parameter's value once for each notebook that it does not fit."
+    for task in map(inner_task, tasks):
+        with suppress(UserError):  # a notebook that cannot be read is a finding of its own
+            notebook = task.get("notebook_task", {}).get("notebook_path")
+            defaults = read_notebook_defaults(folder / notebook) if notebook else {}
+            if name in defaults:
+                yield from as_finding(path, cast_notebook_parameters, {name: value}, defaults)
+
+
+def check_given_parameter(job: dict, name: str, value, path: str, folder: Path) -> Findings:
+    "Yield mistakes in a parameter that a job gets from another one; with references it is not known yet."
+    if find_references(value):
+        return
+    tasks, values = job.get("tasks", []), get_job_defaults(job) | {name: value}
+    wrong = list(check_parameter_types(tasks, name, value, path, folder))
+    with suppress(UserError):
+        of_models = check_model_parameters(tasks, values, folder, "")
+        wrong = wrong or [Finding(path, one.message) for one in of_models]
+    yield from wrong
+
 # %% ../../notebooks/library/jobs/07_validation.ipynb #9a4d2345
 def check_run_job(task: dict, path: str, scope: TaskScope) -> Findings:
-    "Yield mistakes of a `run_job_task`: an unknown job, and unknown parameters."
+    "Yield mistakes of a `run_job_task`: an unknown job, unknown parameters, and values that do not fit."
     settings, path = task["run_job_task"], f"{path}.run_job_task"
     name = referenced_job(settings["job_id"])
     if name not in scope.jobs:
@@ -212,6 +237,8 @@ def check_run_job(task: dict, path: str, scope: TaskScope) -> Findings:
         if parameter not in declared:
             error = unknown_name_error("parameter", parameter, declared, f"in the job {name}")
             yield Finding(place, str(error))
+        elif not any(check_schema(scope.jobs[name], name)):
+            yield from check_given_parameter(scope.jobs[name], parameter, value, place, scope.folder)
 
 # %% ../../notebooks/library/jobs/07_validation.ipynb #464be63a
 TASK_CHECKS = dict(zip(TASK_KINDS, (check_notebook, check_condition, check_loop, check_run_job)))
@@ -280,14 +307,9 @@ def check_parameter_use(job: dict, path: str, values: dict, folder: Path) -> Fin
         if name not in used:
             message = f"no notebook of the job declares its parameter {name}, and nothing refers to it"
             yield Finding(f"{path}.parameters[{index}].name", message)
-    for task in map(inner_task, job["tasks"]):
-        if "notebook_task" not in task:
-            continue
-        defaults = read_notebook_defaults(folder / task["notebook_task"]["notebook_path"])
-        for index, name in enumerate(values):
-            if name in defaults:
-                place = f"{path}.parameters[{index}].default"
-                yield from as_finding(place, cast_notebook_parameters, {name: values[name]}, defaults)
+    for index, name in enumerate(values):
+        place = f"{path}.parameters[{index}].default"
+        yield from check_parameter_types(job["tasks"], name, values[name], place, folder)
 
 # %% ../../notebooks/library/jobs/07_validation.ipynb #9e10ac7b
 def check_cluster_keys(job: dict, path: str) -> Findings:
@@ -319,7 +341,7 @@ def check_triggers(job: dict, path: str) -> Findings:
 # %% ../../notebooks/library/jobs/07_validation.ipynb #053583da
 def check_meaning(job: dict, path: str, jobs: dict, folder: Path) -> Findings:
     "Yield the mistakes of a job that fits the schema."
-    values = {parameter["name"]: parameter["default"] for parameter in job.get("parameters", [])}
+    values = get_job_defaults(job)
     yield from check_ranges(job, path)
     yield from check_declared_parameters(job, path)
     yield from check_triggers(job, path)

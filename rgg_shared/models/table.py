@@ -235,7 +235,7 @@ MODELS = {
 # %% ../../notebooks/library/models/01_table.ipynb #0816429f
 def find_model(name: str) -> Model:
     "Return the model of this name. Raises `UserError`, with the names there are, for any other."
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         near = did_you_mean(str(name).lower(), MODELS)
         raise UserError(f"`model` is `{name}`, but has to be {', '.join(MODELS)}.{near}")
     return MODELS[name]

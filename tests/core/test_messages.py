@@ -10,6 +10,8 @@ def test_a_choice_is_returned_in_its_own_spelling():
     assert check_choice("mode", "failfast", ("FAILFAST", "PERMISSIVE")) == "FAILFAST"
     with pytest.raises(UserError, match="`mode` is `lenient`, but has to be FAILFAST, PERMISSIVE"):
         check_choice("mode", "lenient", ("FAILFAST", "PERMISSIVE"))
+    with pytest.raises(UserError, match="Did you mean permissive"):
+        check_choice("mode", "PERMISIVE", ("FAILFAST", "PERMISSIVE"))
 
 # %% ../../notebooks/library/core/01_messages.ipynb #736b3c21
 def test_values_are_cast_to_the_type_of_their_default():
@@ -26,12 +28,16 @@ def test_values_are_cast_to_the_type_of_their_default():
 def test_dicts_and_lists_are_read_as_json():
     assert cast_parameter("d", '{"a": 1}', {}) == {"a": 1}
     assert cast_parameter("l", "[1]", []) == [1]
-    with pytest.raises(UserError, match="is not dict"):
+    with pytest.raises(UserError, match="is not a JSON object such as"):
         cast_parameter("d", "[1]", {})
+    with pytest.raises(UserError, match="Parameter d='{epochs: 1}' is not a JSON object such as"):
+        cast_parameter("d", "{epochs: 1}", {})
+    with pytest.raises(UserError, match="the key 'a' occurs twice"):
+        cast_parameter("d", '{"a": 1, "a": 2}', {})
 
 # %% ../../notebooks/library/core/01_messages.ipynb #29c1a2a3
 @pytest.mark.parametrize("value, default", [
-    ("three", 5), ("2.5", 5), ("maybe", True), ("", 1.0), ("inf", 1),
+    ("three", 5), ("2.5", 5), ("maybe", True), ("", 1.0), ("inf", 1), ("nan", 1.0), ("-inf", 1.0),
 ])
 def test_a_value_of_the_wrong_type_is_refused_by_name(value, default):
     with pytest.raises(UserError, match="Parameter epochs="):

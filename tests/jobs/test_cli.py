@@ -170,6 +170,18 @@ def test_two_runners_keep_to_max_concurrent_runs(tmp_path, waiting):
     (["graph", "x"], "no job 'x'"),
     (["notebook", "40_train", "--modl", "als"], "Did you mean model"),
     (["notebook", "40_train", "--model"], "as --name value"),
+    (["notebook", "40_trian"], "no notebook '40_trian'"),
+    (["notebook", "40_train.ipynb", "--modl", "als"], "40_train.ipynb: the notebook has no parameter"),
+    (["notebook", "40_train", "--seed", "2", "--seed", "3"], "seed is given twice, as '2' and '3'"),
+    (["run", "nightly", "-p", "lake=x", "-p", "lake=y"], "lake is given twice, as 'x' and 'y'"),
+    (["run", "nightly", "-p", "models=gru"], "Parameter models: the inputs are 'gru'"),
+    (["run", "nightly", "-p", 'models=["grru"]'], "Did you mean gru?"),
+    (["run", "nightly", "-p", "models=[null]"], "`model` is `null`"),
+    (["run", "nightly", "-p", "settings={epochs: 1}"], "is not a JSON object such as"),
+    (["run", "nightly", "-p", 'settings={"gru": {"epochs": 1, "epochs": 2}}'], "'epochs' occurs twice"),
+    (["run", "weekly_search", "-p", "model=markov"], "has no search space"),
+    (["run", "weekly_search", "-p", "trials=0"], "`trials` is 0"),
+    (["run", "monitor", "-p", "days=nan"], "Parameter days='nan' is not float"),
 ])
 def test_bad_input_is_one_sentence_and_exit_code_2(data, arguments, sentence):
     runner = CliRunner().invoke(app, arguments)
@@ -202,6 +214,25 @@ def test_a_mistake_is_listed_with_its_path(tmp_path):
     result = CliRunner().invoke(app, ["validate", "--file", file, "--json"])
     path = "resources.jobs.j.tasks[0].notebook_task.notebook_path"
     assert result.exit_code == 1 and json.loads(result.output)[0]["path"] == path
+
+
+@pytest.mark.parametrize("job, sentence", [
+    ({"tasks": "a"}, "has to be a list"),
+    ({"tasks": [{"notebook_task": {"notebook_path": "a"}}]}, "task_key is missing"),
+    ({"tasks": [task("a", "a")]}, "wait for each other in a circle"),
+])
+def test_what_cannot_be_read_is_neither_listed_nor_drawn(tmp_path, data, job, sentence):
+    file = tmp_path / "jobs.json"
+    file.write_text(json.dumps({"resources": {"jobs": {"j": job}}}))
+    for arguments in (["jobs"], ["graph", "j"]):
+        result = CliRunner().invoke(app, [*arguments, "--file", str(file)])
+        assert isinstance(result.exception, UserError) and sentence in str(result.exception)
+
+
+def test_a_picture_makes_its_folder(tmp_path, data):
+    path = tmp_path / "new/folder/nightly.svg"
+    assert CliRunner().invoke(app, ["graph", "nightly", "--svg", str(path)]).exit_code == 0
+    assert path.read_text().startswith("<svg")
 
 
 def test_help_says_what_the_commands_do():

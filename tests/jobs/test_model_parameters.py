@@ -10,7 +10,10 @@ from rgg_shared.jobs.model_parameters import check_model_parameters
 @pytest.fixture
 def folder(tmp_path):
     "A folder with a notebook that trains and one that does not."
-    for name, source in (("train", 'model = "gru"\nsettings = {}'), ("score", 'model = "x"')):
+    search = 'model = "gru"\nspace = ""\nfirst = ""\nmetric = "val_mrr_20"\ntrials = 2'
+    for name, source in (
+        ("train", 'model = "gru"\nsettings = {}'), ("score", 'model = "x"'), ("search", search),
+    ):
         cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
         nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / f"{name}.ipynb")
     return tmp_path
@@ -43,7 +46,21 @@ def loop(inputs, **given):
         (loop('["gru", "als"]'), {"settings": '{"als": {"rnak": 3}}'}, ["The model als has no setting rnak"]),
         (loop('["gru", "als"]', settings="[1]"), {}, ["has to be a dictionary"]),
         (loop('["gru"]'), {"settings": "{"}, ["is not JSON"]),
-        (loop("{{job.parameters.m}}"), {"m": "gru"}, ["the inputs are 'gru', and have to be a JSON array"]),
+        (
+            loop("{{job.parameters.m}}"),
+            {"m": "gru"},
+            ["Parameter m: the inputs are 'gru', and have to be a JSON array"],
+        ),
+        (loop("[null]"), {}, ["`model` is `null`, but has to be gru"]),
+        (loop('[{"a": 1}]'), {}, ["`model` is .*, but has to be gru"]),
+        (notebook_task("search"), {}, []),
+        (notebook_task("search", model="als", space='{"rank": [8]}'), {}, []),
+        (notebook_task("search", model="markov"), {}, ["The model markov has no search space"]),
+        (notebook_task("search", space='{"widht": [8]}'), {}, ["widht"]),
+        (notebook_task("search", space='{"width": {"low": 2, "high": 1}}'), {}, ["not a valid range"]),
+        (notebook_task("search", first='{"width": -1}'), {}, ["width=-1 of the model gru"]),
+        (notebook_task("search", metric="val_mrr"), {}, ["`metric` is `val_mrr`, .* mean val_mrr_20"]),
+        (notebook_task("search", trials="0"), {}, ["`trials` is 0"]),
     ],
 )
 def test_models_and_settings_are_checked_as_far_as_they_are_known(folder, task, values, sentences):

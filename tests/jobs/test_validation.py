@@ -117,6 +117,8 @@ MISTAKES = [  # where, what stands there, the path of the finding, a part of its
      "Did you mean day"),
     ("tasks/4/run_job_task/job_parameters/m", "1", ".tasks[4].run_job_task.job_parameters.m",
      "no parameter 'm' in the job day"),
+    ("tasks/4/run_job_task/job_parameters/n", "two", ".tasks[4].run_job_task.job_parameters.n",
+     "n='two' is not int"),
     ("tasks/0/job_cluster_key", "mian", ".tasks[0].job_cluster_key", "Did you mean main"),
     ("parameters/1/default", "fast", ".parameters[1].default", "rate='fast' is not float"),
     ("parameters/0/default", "{{tasks.a.values.lake}}", ".parameters[0].default", "refers to the job alone"),
