@@ -69,7 +69,7 @@ def convert_value(value, kind: type):
             raise ValueError(value)
         return int(number)
     if kind is float and not math.isfinite(float(value)):
-        raise ValueError(value)
+        raise UserError("it has to be a finite number")
     return kind(value)
 
 # %% ../../notebooks/library/core/01_messages.ipynb #81eeef55

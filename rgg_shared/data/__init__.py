@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
         "update_intent",
     ],
     "simulate": ["read_shop_config", "simulate_events", "write_raw_files"],
-    "sources": ["Source", "choose_sources"],
+    "sources": ["Source", "check_sources", "choose_sources"],
     "events": ["EVENT_COLUMNS", "EVENT_TYPES", "MAX_EVENTS"],
     "sessions": ["add_missing_provenance", "to_sessions"],
     "item_table": ["refresh_items"],

@@ -6,7 +6,8 @@
 __all__ = ['CORRUPT_COLUMN', 'NOT_PLAIN_SELECT', 'NOT_CODE', 'MAX_SELECTS', 'parse_directives', 'Source',
            'extract_first_sentence', 'as_user_error', 'split_paths', 'is_directory', 'make_reader',
            'read_raw_rows', 'blank_out_text', 'select_from_raw', 'insert_raw_column', 'carry_raw_row',
-           'locate_rows', 'pack_raw_row', 'observe_rows', 'read_source', 'Sources', 'choose_sources']
+           'locate_rows', 'pack_raw_row', 'observe_rows', 'read_source', 'Sources', 'find_sibling',
+           'check_sources', 'choose_sources']
 
 # %% ../../notebooks/library/data/05_sources.ipynb #7070c711
 import hashlib
@@ -251,6 +252,31 @@ class Sources:
     items_sql: str  # its SQL file; empty: the items are those of the events
 
 # %% ../../notebooks/library/data/05_sources.ipynb #4013513c
+def find_sibling(sql: str) -> str:
+    "Return X_items.sql for X.sql where it exists, else an empty text."
+    sibling = re.sub(r"\.sql$", "_items.sql", sql)
+    return sibling if sibling != sql and Path(resolve_path(sibling)).is_file() else ""
+
+
+def check_sources(
+    source: str,  # the click log; empty: the simulated shop's
+    source_sql: str,  # its SQL file
+    items_source: str,  # the catalogue; empty: the click log itself
+    items_sql: str,  # its SQL file; empty: X_items.sql beside X.sql, if it exists
+):
+    "Raise `UserError` for files without their SQL file, for the reverse, and for an SQL file with a mistake."
+    if source and not source_sql:
+        hint = "the file that maps it, such as those in notebooks/sources"
+        raise UserError(f"source={source} needs a source_sql: {hint}.")
+    if source_sql and not source:
+        raise UserError(f"source_sql={source_sql} needs a source: the files of the click log that it maps.")
+    if items_source and source and not items_sql and not find_sibling(source_sql):
+        raise UserError(f"items_source={items_source} needs an items_sql: the file that maps the catalogue.")
+    for path in (source_sql, items_sql):
+        if path:
+            Source.load(path)
+
+
 def choose_sources(
     lake: Lake,  # its raw/ holds the simulated shop's log
     source: str = "",  # the click log; empty: the simulated shop's
@@ -258,14 +284,9 @@ def choose_sources(
     items_source: str = "",  # the catalogue; empty: the click log itself
     items_sql: str = "",  # its SQL file; empty: X_items.sql beside X.sql, if it exists
 ) -> Sources:
-    "Return the sources with all defaults filled in; raises `UserError` for a source without its SQL file."
+    "Return the sources with all defaults filled in; raises `UserError` as `check_sources` does."
+    check_sources(source, source_sql, items_source, items_sql)
     if not source:
-        source, source_sql = lake.path("raw/clicks"), source_sql or "notebooks/sources/simulated.sql"
+        source, source_sql = lake.path("raw/clicks"), "notebooks/sources/simulated.sql"
         items_source = items_source or lake.path("raw/catalogue")
-    if not source_sql:
-        hint = "the file that maps it, such as those in notebooks/sources"
-        raise UserError(f"source={source} needs a source_sql: {hint}.")
-    sibling = re.sub(r"\.sql$", "_items.sql", source_sql)
-    if not items_sql and sibling != source_sql and Path(resolve_path(sibling)).is_file():
-        items_sql = sibling
-    return Sources(source, source_sql, items_source or source, items_sql)
+    return Sources(source, source_sql, items_source or source, items_sql or find_sibling(source_sql))

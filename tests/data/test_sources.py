@@ -70,12 +70,18 @@ def test_the_raw_row_travels_beside_a_plain_select(spark, tmp_path, select, carr
 # %% ../../notebooks/library/data/05_sources.ipynb #fa9b8a3e
 def test_parameters_that_are_left_out_have_defaults(spark, tmp_path):
     lake = Lake(str(tmp_path / "lake"), spark)
-    write_text(tmp_path / "x_items.sql", "")
-    sql = write_text(tmp_path / "x.sql", "")
+    content = "-- format: csv\nSELECT a FROM raw"
+    sql, *_ = [write_text(tmp_path / name, content) for name in ("x.sql", "y.sql", "x_items.sql")]
     full = choose_sources(lake, "log.csv", sql, "log.csv", str(tmp_path / "x_items.sql"))
     assert choose_sources(lake, "log.csv", sql) == full
     assert choose_sources(lake, "log.csv", str(tmp_path / "y.sql")).items_sql == ""
     ours = choose_sources(lake)
     assert ours.source_path == lake.path("raw/clicks") and ours.items_source == lake.path("raw/catalogue")
-    with pytest.raises(UserError, match="needs a source_sql"):
-        choose_sources(lake, "log.csv")
+    for wrong, sentence in (
+        (["log.csv"], "source=log.csv needs a source_sql"),
+        (["", sql], "source_sql=.* needs a source"),
+        (["log.csv", str(tmp_path / "y.sql"), "items.csv"], "items_source=items.csv needs an items_sql"),
+        (["log.csv", "z.sql"], "z.sql does not exist"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            choose_sources(lake, *wrong)

@@ -181,7 +181,7 @@ def test_two_runners_keep_to_max_concurrent_runs(tmp_path, waiting):
     (["run", "nightly", "-p", 'settings={"gru": {"epochs": 1, "epochs": 2}}'], "'epochs' occurs twice"),
     (["run", "weekly_search", "-p", "model=markov"], "has no search space"),
     (["run", "weekly_search", "-p", "trials=0"], "`trials` is 0"),
-    (["run", "monitor", "-p", "days=nan"], "Parameter days='nan' is not float"),
+    (["run", "monitor", "-p", "days=nan"], "Parameter days='nan': it has to be a finite number"),
 ])
 def test_bad_input_is_one_sentence_and_exit_code_2(data, arguments, sentence):
     runner = CliRunner().invoke(app, arguments)

@@ -13,6 +13,7 @@ def folder(tmp_path):
     search = 'model = "gru"\nspace = ""\nfirst = ""\nmetric = "val_mrr_20"\ntrials = 2'
     for name, source in (
         ("train", 'model = "gru"\nsettings = {}'), ("score", 'model = "x"'), ("search", search),
+        ("ingest", 'source = ""\nsource_sql = ""\nitems_source = ""\nitems_sql = ""'),
     ):
         cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
         nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / f"{name}.ipynb")
@@ -53,6 +54,15 @@ def loop(inputs, **given):
         ),
         (loop("[null]"), {}, ["`model` is `null`, but has to be gru"]),
         (loop('[{"a": 1}]'), {}, ["`model` is .*, but has to be gru"]),
+        (notebook_task("ingest"), {}, []),
+        (notebook_task("ingest", source_sql="x.sql"), {}, ["source_sql=x.sql needs a source"]),
+        (notebook_task("ingest"), {"source": "x.csv"}, ["source=x.csv needs a source_sql"]),
+        (notebook_task("ingest"), {"source": "x", "source_sql": "x.sql"}, ["SQL file x.sql does not exist"]),
+        (
+            notebook_task("ingest", source="x", items_source="y"),
+            {"source_sql": "notebooks/sources/yoochoose.sql"},
+            ["items_source=y needs an items_sql"],
+        ),
         (notebook_task("search"), {}, []),
         (notebook_task("search", model="als", space='{"rank": [8]}'), {}, []),
         (notebook_task("search", model="markov"), {}, ["The model markov has no search space"]),
