@@ -43,7 +43,6 @@ test: $(READY) java $(CLASSES) lint ## check that notebooks and generated code a
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25
 
 docs: $(READY) java $(CLASSES) ## execute the notebooks and build the manual as a site in site/
-	@test -d data/lake/examples || $(BIN)/rgg run nightly
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python docs/build.py
 
 lint: $(READY) ## ruff on the generated code, the tests and the notebooks

@@ -3,8 +3,8 @@
     python docs/build.py             execute the notebooks, then build
     python docs/build.py --fast      build without executing anything
 
-Stage notebooks are the executed copies of the demo's runs; the jobs that have not run yet on its lake are run
-first. The library's chapters are executed one by one, without their tests. Pages keep the places of their
+Stage notebooks are the executed copies of the jobs' runs; jobs that have not run yet are run first, on a lake
+and a registry of the manual's own in `data/manual`. The library's chapters are executed one by one, without their tests. Pages keep the places of their
 sources, so that links between notebooks and pages work in the repository and on the site alike.
 """
 
@@ -23,12 +23,15 @@ from fastcore.docments import docments
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import MarkdownExporter
+from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCE, SITE = ROOT / "data/site", ROOT / "site"
+DATA = Path(os.environ.setdefault("RGG_DATA", str(ROOT / "data/manual"))).absolute()
+SOURCE = DATA / "pages"
 FILES = ("LICENSE", "MLproject", "jobs.json", "databricks.yml", "settings.ini", "requirements.lock")
 JOBS = ("nightly", "explore", "hourly_sale", "realtime", "monitor", "weekly_search", "ab_test")
 PACKAGES = ("core", "tfrecord", "data", "distributed", "models", "evaluation", "tuning", "serving", "jobs")
+PRIVATE = Config({"KernelManager": {"transport": "ipc"}})  # files of this user instead of open TCP ports
 CONFIG = """
 site_name: rgg
 docs_dir: {source}
@@ -96,9 +99,8 @@ def execute(path: Path):
     """Return a library notebook with the outputs of its examples. Ends the program, naming the notebook, if
     one fails."""
     notebook = chapter(path)
-    client = NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}
-    )
+    place = {"metadata": {"path": str(ROOT)}}
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=place, config=PRIVATE)
     try:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
@@ -117,17 +119,17 @@ def write_chapters(run: bool):
 
 
 def run_jobs():
-    "Run the jobs that have not run yet on the demo's lake."
+    "Run the jobs that have not run yet on the manual's lake."
     rgg = [sys.executable, "-c", "from rgg_shared.jobs.cli import main; main()"]
-    small = {"weekly_search": ["-p", "trials=4"]}
+    small = {"weekly_search": ["-p", "trials=4"], "monitor": ["--task", "monitor"]}
     for job in JOBS:
-        if not any((ROOT / "data/runs").glob(f"*-{job}-*")):
+        if not any((DATA / "runs").glob(f"*-{job}-*")):
             subprocess.run([*rgg, "run", job, *small.get(job, [])], cwd=ROOT, check=True)
 
 
 def executed_copy(name: str) -> Path | None:
     "Return the newest executed copy of a stage notebook among the runs."
-    copies = [p for p in (ROOT / "data/runs").rglob("*.ipynb") if title_of_copy(p) == name]
+    copies = [p for p in (DATA / "runs").rglob("*.ipynb") if title_of_copy(p) == name]
     return max(copies, key=lambda p: p.stat().st_mtime, default=None)
 
 
@@ -143,7 +145,7 @@ def title_of_copy(path: Path) -> str:
 
 
 def write_stages(run: bool):
-    "Write the stage notebooks, executed on the demo's lake."
+    "Write the stage notebooks, executed on the manual's lake."
     if run:
         run_jobs()
     for path in sorted(ROOT.glob("notebooks/*.ipynb")):
@@ -219,7 +221,9 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--fast", action="store_true", help="build without executing anything")
-    run = not parser.parse_args().fast
+    parser.add_argument("--site", type=Path, default=ROOT / "site", help="the folder to write; default: site")
+    given = parser.parse_args()
+    run, site = not given.fast, given.site.absolute()
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # examples make databases of their own
     shutil.rmtree(SOURCE, ignore_errors=True)
     write("index.md", (ROOT / "README.md").read_text("utf-8"))
@@ -235,11 +239,11 @@ def main():
     write_chapters(run)
     write_api()
     config = SOURCE.with_name("mkdocs.yml")
-    config.write_text(CONFIG.format(source=SOURCE, site=SITE, nav=nav()), encoding="utf-8")
+    config.write_text(CONFIG.format(source=SOURCE, site=site, nav=nav()), encoding="utf-8")
     subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--quiet", "--clean", "-f", str(config)], check=True
     )
-    print(f"the manual is in {SITE}/index.html")
+    print(f"the manual is in {site}/index.html")
 
 
 if __name__ == "__main__":

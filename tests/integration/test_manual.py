@@ -1,5 +1,6 @@
 """The manual builds, no link in it is broken, and what it says of the repository is so."""
 
+import os
 import re
 import subprocess
 import sys
@@ -31,17 +32,24 @@ class Links(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site():
-    "The pages of the manual, built without executing a notebook."
+def folder(tmp_path_factory):
+    "The manual, built without executing a notebook, in a folder of its own."
     pytest.importorskip("mkdocs", reason="mkdocs is not installed")
-    done = subprocess.run(
-        [sys.executable, "docs/build.py", "--fast"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    folder = tmp_path_factory.mktemp("manual")
+    command = [sys.executable, "docs/build.py", "--fast", "--site", str(folder / "site")]
+    environment = os.environ | {"RGG_DATA": str(folder / "data")}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-    return {path: Links(path.read_text("utf-8")) for path in (ROOT / "site").rglob("*.html")}
+    return folder / "site"
 
 
-def broken(site):
+@pytest.fixture(scope="module")
+def site(folder):
+    "The links of the manual's pages."
+    return {path: Links(path.read_text("utf-8")) for path in folder.rglob("*.html")}
+
+
+def broken(site, folder):
     "Return one sentence for each link that leads nowhere on the site."
     for page, found in site.items():
         for link in sorted(found.links):
@@ -50,24 +58,23 @@ def broken(site):
                 continue
             target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
             target = target / "index.html" if target.is_dir() else target
-            where = page.relative_to(ROOT / "site")
+            where = page.relative_to(folder)
             if not target.exists():
                 yield f"{where}: {link} leads nowhere"
             elif parts.fragment and target in site and unquote(parts.fragment) not in site[target].places:
                 yield f"{where}: {link} names a place that is not there"
 
 
-def test_no_link_is_broken(site):
+def test_no_link_is_broken(site, folder):
     assert len(site) > 100
-    assert list(broken(site)) == []
+    assert list(broken(site, folder)) == []
 
 
-def test_the_manual_has_a_search_index_the_chapters_and_the_api(site):
-    root = ROOT / "site"
-    assert "rgg_shared" in (root / "search/search_index.json").read_text("utf-8")
-    chapter = (root / "notebooks/library/models/05_gru.html").read_text("utf-8")
+def test_the_manual_has_a_search_index_the_chapters_and_the_api(folder):
+    assert "rgg_shared" in (folder / "search/search_index.json").read_text("utf-8")
+    chapter = (folder / "notebooks/library/models/05_gru.html").read_text("utf-8")
     assert "SessionGRU" in chapter and "def test_" not in chapter
-    assert "run_distributed" in (root / "api/distributed.html").read_text("utf-8")
+    assert "run_distributed" in (folder / "api/distributed.html").read_text("utf-8")
 
 
 def test_the_readme_lists_the_models_and_the_packages_and_is_short():
