@@ -7,7 +7,7 @@ __all__ = ['STAGING', 'COMMIT_ATTEMPTS', 'APPLICATION', 'open_delta', 'make_delt
            'read_spark_schema', 'list_active_files', 'read_delta', 'StagedRows', 'count_on_write',
            'remove_staging', 'stage_rows', 'parse_partition', 'describe_parquet', 'open_storage',
            'list_parquet_files', 'make_add_action', 'move_staged_files', 'select_replaced_files',
-           'make_remove_actions', 'match_nothing', 'commit_to_table', 'commit_once', 'commit_actions',
+           'make_remove_actions', 'match_partitions', 'commit_to_table', 'commit_once', 'commit_actions',
            'delete_unless_committed', 'commit_rows', 'list_staging', 'list_dead_keys',
            'remove_uncommitted_rows']
 
@@ -218,12 +218,17 @@ def make_remove_actions(files: list[dict]) -> list:
     return actions
 
 # %% ../../notebooks/library/core/05_delta.ipynb #ef1d87c4
-def match_nothing(actions: list) -> list[tuple] | None:
-    "Return a filter that rejects the partitions of all files; None for a table without partitions."
-    values = [pair for action in actions for pair in action.partition_values.items() if pair[1] is not None]
-    if not values:
+def match_partitions(removed: list[dict], actions: list) -> list[tuple] | None:
+    """Return a filter that accepts the partitions of the removed files only, those of none if there are none.
+
+    None for a table without partitions."""
+    added = [pair for action in actions for pair in action.partition_values.items() if pair[1] is not None]
+    gone = [pair for file in removed for pair in parse_partition(unquote(file["path"])).items()]
+    if gone:
+        return [(gone[0][0], "in", sorted({value or "" for _, value in gone}))]
+    if not added:
         return None
-    column, value = values[0]
+    column, value = added[0]
     return [(column, "=", value), (column, "!=", value)]
 
 
@@ -231,13 +236,11 @@ def commit_to_table(table, actions: list, removed: list[dict], schema, partition
     "Commit files to add and to remove, with the columns of `schema` that the table does not have yet."
     known = {field.name for field in table.schema().fields}
     new = [field for field in schema.fields if field.name not in known]
-    mode, filters = "append", None
-    if new:
-        filters = match_nothing(actions)
-        mode = "overwrite" if filters else mode
-        if not filters:
-            table.alter.add_columns(new)
-    every = make_remove_actions(removed) + actions
+    filters = match_partitions(removed, actions) if new else None
+    if new and not filters:
+        table.alter.add_columns(new)
+    mode = "overwrite" if filters else "append"  # only an overwrite may bring new columns
+    every = actions if filters else make_remove_actions(removed) + actions
     table.create_write_transaction(
         every, mode, schema, partition_by, filters, commit_properties=properties
     )

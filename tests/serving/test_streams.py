@@ -163,6 +163,7 @@ def test_a_replay_keeps_every_event_and_its_time(spark, tmp_path):
         time = datetime.fromisoformat(r["event_time"])
         rows.append((r["session_id"], r.get("member_id"), r["item_id"], r["event_type"], time, None))
     events = spark.createDataFrame(rows, ", ".join(f"{c} {t}" for c, t in EVENT_COLUMNS.items()))
+    events = events.withColumn("event_order", F.length("item_id").cast("long"))
     landing = str(tmp_path / "landing")
     assert not has_files(spark, landing)
     replay_events(events, landing, sessions=6)
