@@ -4,8 +4,9 @@
     python docs/build.py --fast      build without executing anything
 
 Stage notebooks are the executed copies of the jobs' runs; jobs that have not run yet are run first, on a lake
-and a registry of the manual's own in `data/manual`. The library's chapters are executed one by one, without their tests. Pages keep the places of their
-sources, so that links between notebooks and pages work in the repository and on the site alike.
+and a registry of the manual's own in `data/manual`. The library's chapters are executed one by one, without
+their tests. Pages keep the places of their sources, so that links between notebooks and pages work in the
+repository and on the site alike.
 """
 
 import argparse

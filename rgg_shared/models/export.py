@@ -315,6 +315,8 @@ def network_summary(path: str) -> str:
     if network.get("model") not in MODELS or not MODELS[network["model"]].network:
         return ""
     part = "served/" if "retrieval" in card else ""
+    if part:
+        lines.append(f"the model {network['model']}, whose candidates the ranker sorts:")
     network = restore_session_model(path, load_saved_catalogue(path), part)
     network.summary(print_fn=lambda line, *_, **__: lines.append(line))
     return "\n".join(lines)

@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
         "load_champion",
         "log_model",
         "promote",
+        "refuse_other_lake",
         "replace_champion",
         "roll_back",
         "saved_model",

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PREVIOUS', 'model_signature', 'model_requirements', 'log_model', 'saved_model', 'Champion',
-           'version_of', 'load_champion', 'promote', 'replace_champion', 'training_of', 'roll_back']
+           'version_of', 'load_champion', 'promote', 'replace_champion', 'training_of', 'refuse_other_lake',
+           'roll_back']
 
 # %% ../../notebooks/library/serving/02_registry.ipynb #02ba99b7
 import io
@@ -170,6 +171,14 @@ def training_of(champion: Champion):
     run = connect().get_run(champion.run_id)
     trained = run.data.tags.get("refreshed_from")
     return connect().get_run(trained) if trained else run
+
+# %% ../../notebooks/library/serving/02_registry.ipynb #2c06bbab
+def refuse_other_lake(champion: Champion, lake: str):
+    "Raise `UserError` where a champion was trained on another lake than the one at this place."
+    trained_on = training_of(champion).data.tags.get("lake", lake)
+    if trained_on != lake:
+        what = f"The champion of {champion.name} was trained on the lake {trained_on}, not on {lake}"
+        raise UserError(f"{what}: give the model of this lake a name of its own, such as model_name=mine.")
 
 # %% ../../notebooks/library/serving/02_registry.ipynb #cdce7e7a
 def roll_back(model_name: str = "recommender", alias: str = "champion") -> str:

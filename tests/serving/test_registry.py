@@ -14,6 +14,7 @@ from rgg_shared.serving.registry import (
     load_champion,
     log_model,
     promote,
+    refuse_other_lake,
     replace_champion,
     roll_back,
     training_of,
@@ -87,6 +88,16 @@ def test_a_refreshed_champion_takes_the_alias_and_leaves_the_version_to_roll_bac
     assert training_of(load_champion("sale")).info.run_id == logged[0]
     assert replace_champion(first, logged[1]) is None, "version 1 is no longer the champion"
     assert load_champion("sale").version == "2"
+
+# %% ../../notebooks/library/serving/02_registry.ipynb #b47c7d1a
+def test_a_champion_of_another_lake_is_refused(logged):
+    promote(logged[0], "lakes")
+    champion = load_champion("lakes")
+    refuse_other_lake(champion, "/data/mine")  # of a run before the tag was written
+    connect().set_tag(logged[0], "lake", "/data/lake")
+    refuse_other_lake(champion, "/data/lake")
+    with pytest.raises(UserError, match="trained on the lake /data/lake, not on /data/mine.*model_name"):
+        refuse_other_lake(champion, "/data/mine")
 
 # %% ../../notebooks/library/serving/02_registry.ipynb #2889805a
 def test_the_champions_files_are_the_saved_model(logged, small_model):
