@@ -101,6 +101,22 @@ def library(root):
     )
 
 
+def unusable(root):
+    "Return one sentence for each notebook that cannot be read, or lies where none is exported or run."
+    library_folder = root / "notebooks/library"
+    for path in sorted(root.glob("notebooks/**/*.ipynb")):
+        if ".ipynb_checkpoints" in path.parts:
+            continue
+        name = path.relative_to(root).as_posix()
+        depth = len(path.relative_to(library_folder).parts) if path.is_relative_to(library_folder) else 0
+        if depth not in (0, 2):
+            yield f"{name}: a library notebook lies in notebooks/library/PACKAGE"
+        try:
+            nbformat.read(path, as_version=4)
+        except Exception as error:  # nbformat has many of its own
+            yield f"{name}: cannot be read as a notebook ({str(error).splitlines()[0][:100]})"
+
+
 def build():
     "Clean and export the tree below the working directory."
     for path in sorted(Path("notebooks").rglob("*.ipynb")):
@@ -186,6 +202,8 @@ def main():
         help="bring edits of the generated modules back into the notebooks first",
     )
     arguments = parser.parse_args()
+    if found := list(unusable(ROOT)):
+        sys.exit("\n".join(found))
     if arguments.check:
         found = drift()
         print("\n".join(found) or "notebooks and generated code agree")

@@ -29,7 +29,7 @@ from rgg_shared.data.source_files import (
 from ..core import Lake, Transaction, UserError, compare_schemas, print_progress
 from .intake import Intake, clear_intake, require_valid_rows, take_in
 from .item_table import merge_items, read_items, write_items
-from .merging import Merged, merge_events
+from .merging import Merged, merge_new_rows
 from .sessions import SessionRules
 from .sources import Source, Sources
 from .validation import DUPLICATE
@@ -78,7 +78,7 @@ def fill_in_day(path: str, day: str) -> str:
 # %% ../../notebooks/library/data/13_ingestion.ipynb #a885f087
 @dataclass(frozen=True)
 class IngestRequest:
-    "What to ingest, with all defaults filled in."
+    "The request of an ingest, with all defaults filled in."
 
     sources: Sources
     rules: SessionRules
@@ -199,7 +199,7 @@ def merge_intake(
     replaced = [] if day else list_replaced(plan, taken, units)
     if request.drop_missing and plan and not day:
         replaced += [(row.file_id, row.path) for row in files.known.values() if row.path in plan.missing]
-    merged = merge_events(lake, taken, {unit[0] for unit in replaced}, request.rules, day)
+    merged = merge_new_rows(lake, taken, {unit[0] for unit in replaced}, request.rules, day)
     days = [str(value) for value in merged.days] if lake.exists("events") else "all"
     tables.write(merged.events, "events", ("day",), days)
     paths = [unit[1] for unit in replaced]

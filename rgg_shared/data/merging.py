@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DAY', 'LOOK_BACK', 'list_near_days', 'list_days', 'Merged', 'select_old_events', 'has_events',
-           'mark_seen_keys', 'combine_events', 'count_combined', 'count_merged', 'merge_events']
+           'mark_seen_keys', 'combine_events', 'count_combined', 'count_merged', 'merge_new_rows']
 
 # %% ../../notebooks/library/data/12_merging.ipynb #a51ad8c3
 from dataclasses import dataclass, field, replace
@@ -42,7 +42,7 @@ def list_days(rows: DataFrame) -> set[date]:
 # %% ../../notebooks/library/data/12_merging.ipynb #4b2578a7
 @dataclass(frozen=True)
 class Merged:
-    "What a merge makes of new rows."
+    "The result of merging new rows."
 
     events: DataFrame  # of the days that change, new rows and old ones
     days: list[date]  # that change; the other days of the table stay as they are
@@ -118,7 +118,7 @@ def count_merged(combined: DataFrame, days: set) -> Merged:
     return Merged(events, sorted(days), added, copies, rows.where(is_copy).drop("_old"), rows)
 
 # %% ../../notebooks/library/data/12_merging.ipynb #3760f988
-def merge_events(
+def merge_new_rows(
     lake: Lake,  # with or without a table `events`
     taken: Intake,  # the new rows
     replaced_files: set[int],  # files that are read again: their rows of before go

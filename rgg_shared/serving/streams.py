@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LANDING_COLUMNS', 'LANDING_SCHEMA', 'SESSION_SCHEMA', 'LIVE_SCHEMA', 'LIVE_NAMES', 'STATE_SCHEMA',
-           'NEW_SESSION', 'KEPT_COLUMNS', 'is_usable', 'has_files', 'read_events', 'merge_events',
+           'NEW_SESSION', 'KEPT_COLUMNS', 'is_usable', 'has_files', 'read_events', 'insert_events',
            'merge_session', 'update_session', 'track_live_sessions', 'make_batch_writer', 'score_stream',
            'select_latest_lists', 'replay_events', 'compare_with_batch']
 
@@ -63,7 +63,7 @@ def read_events(
     return reader.json(landing).observe("landing", lines, unusable).where(is_usable())
 
 # %% ../../notebooks/library/serving/07_streams.ipynb #41bec8fc
-def merge_events(
+def insert_events(
     kept: list[tuple],  # events as (microseconds, event_order, item_id, event_type), in order
     arrived: list[tuple],  # further events, in any order
     max_events: int = MAX_EVENTS,
@@ -92,7 +92,7 @@ def merge_session(
     "Return the values of SESSION_SCHEMA after the new events; the first member and shop are kept."
     *lists, member, shop, started = before
     arrived = list(zip(new.micros.tolist(), new.place.tolist(), new.item_id, new.event_type))
-    merged = merge_events(list(zip(*lists)), arrived)
+    merged = insert_events(list(zip(*lists)), arrived)
     micros, places, items, types = (list(column) for column in zip(*merged))
     member = member or next(iter(new["member_id"].dropna()), None)
     shop = shop or next(iter(new["shop"].dropna()), None)

@@ -52,3 +52,12 @@ def test_every_kind_of_drift_is_named(copy):
         "rgg_shared/data/events.py: differs from a clean export; run `make export`",
         "notebooks/40_train.ipynb: needs exactly one cell tagged `parameters`",
     ]
+
+
+def test_a_notebook_that_cannot_be_read_or_lies_elsewhere_is_named(copy):
+    (copy / "notebooks/library/core/99_broken.ipynb").write_text("{ no")
+    shutil.copy(copy / "notebooks/60_score.ipynb", copy / "notebooks/library/stray.ipynb")
+    done = check(copy)
+    broken, stray = done.stderr.splitlines()
+    assert done.returncode == 1 and stray.startswith("notebooks/library/stray.ipynb: a library notebook")
+    assert broken.startswith("notebooks/library/core/99_broken.ipynb: cannot be read as a notebook")

@@ -12,11 +12,13 @@ def folder(tmp_path):
     "A folder with a notebook that trains and one that does not."
     search = 'model = "gru"\nspace = ""\nfirst = ""\nmetric = "val_mrr_20"\ntrials = 2'
     for name, source in (
-        ("train", 'model = "gru"\nsettings = {}'), ("score", 'model = "x"'), ("search", search),
+        ("train", 'model = "gru"\nsettings = {}'), ("search", search), ("foreign", "days = 1"),
+        ("score", 'model = "x"\ntop_k = 3\nnum_slots = 2\ngap = ""'),
         ("ingest", 'source = ""\nsource_sql = ""\nitems_source = ""\nitems_sql = ""'),
     ):
         cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
-        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / f"{name}.ipynb")
+        code = nbformat.v4.new_code_cell("import numpy" if name == "foreign" else "import rgg_shared")
+        nbformat.write(nbformat.v4.new_notebook(cells=[code, cell]), tmp_path / f"{name}.ipynb")
     return tmp_path
 
 
@@ -33,6 +35,11 @@ def loop(inputs, **given):
     [
         (notebook_task("train"), {}, []),
         (notebook_task("score", model="svm"), {}, []),
+        (notebook_task("score"), {"top_k": "0"}, ["`top_k` is 0, but has to be more than 0"]),
+        (notebook_task("score", gap="{{tasks.a.values.x}}", top_k="-1"), {}, ["`top_k` is -1"]),
+        (notebook_task("score"), {"num_slots": "0"}, []),
+        (notebook_task("foreign", days="-7"), {}, []),
+        (notebook_task("score"), {"num_slots": "-1"}, ["`num_slots` is -1, but has to be 0 or more"]),
         (notebook_task("train", model="svm"), {}, ["`model` is `svm`, but has to be gru, sasrec"]),
         (notebook_task("train"), {"model": "svm"}, ["`model` is `svm`"]),
         (notebook_task("train", settings='{"widht": 8}'), {}, ["no setting widht: .* Did you mean width"]),

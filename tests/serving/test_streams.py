@@ -18,7 +18,7 @@ from rgg_shared.serving.scoring import recommend_with_champion
 from rgg_shared.serving.streams import (
     compare_with_batch,
     has_files,
-    merge_events,
+    insert_events,
     read_events,
     replay_events,
     score_stream,
@@ -31,13 +31,13 @@ def test_late_events_are_put_in_order_and_duplicates_change_nothing():
     events = [(n // 2, n % 3, f"item-{n}", "view") for n in range(12)]
     events.sort()
     shuffled = random.Random(1).sample(events, 12)
-    merged = merge_events(merge_events([], shuffled[:7]), shuffled[5:])
+    merged = insert_events(insert_events([], shuffled[:7]), shuffled[5:])
     assert merged == events
-    assert merge_events(events, [(99, 0, "x", "cart")], max_events=3) == [*events[-2:], (99, 0, "x", "cart")]
-    assert merge_events([(1, 2, "x", "view")], [(1, 0, "x", "view"), (1, 1, "a", "view")]) == [
+    assert insert_events(events, [(99, 0, "x", "cart")], max_events=3) == [*events[-2:], (99, 0, "x", "cart")]
+    assert insert_events([(1, 2, "x", "view")], [(1, 0, "x", "view"), (1, 1, "a", "view")]) == [
         (1, 0, "x", "view"), (1, 1, "a", "view")], "the log's own order breaks ties"
     many = [(n, 0, "x", "view") for n in range(MAX_EVENTS + 1)]
-    assert merge_events([], many) == many[1:]
+    assert insert_events([], many) == many[1:]
 
 # %% ../../notebooks/library/serving/07_streams.ipynb #b8e1c6c2
 START = datetime(2026, 3, 5, 12)
