@@ -41,7 +41,7 @@ def write_log(spark, path: str, rows: int, first_day: str, days: int):
 
 def run_plain_spark(spark, log: str, folder: str):
     "Read, map, deduplicate and write the log."
-    spark.read.schema(SCHEMA).json(log).createOrReplaceTempView("raw")
+    spark.read.option("recursiveFileLookup", "true").schema(SCHEMA).json(log).createOrReplaceTempView("raw")
     events = spark.sql(SELECT).selectExpr("*", "to_date(event_time) AS day")
     keys = ["session_id", "item_id", "event_type", "event_time"]
     events.dropDuplicates(keys).write.partitionBy("day").parquet(f"{folder}/events")

@@ -38,8 +38,15 @@ def notebook(path, *cells, parameters=""):
 
 @pytest.fixture(scope="session")
 def spark():
-    "One Spark session for all tests; the suite's time is mostly Spark's, so it is started once."
-    session = get_spark("tests", master="local[2]", conf={"spark.sql.shuffle.partitions": "2"})
+    """One Spark session for all tests; the suite's time is mostly Spark's, so it is started once.
+
+    Spark interprets its expressions: to compile Java for a few rows takes longer. Notebooks compile."""
+    conf = {
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    }
+    session = get_spark("tests", master="local[2]", conf=conf)
     yield session
     session.stop()
 
