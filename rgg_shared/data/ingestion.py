@@ -12,7 +12,7 @@ __all__ = ['TABLES_OF_INGEST', 'IngestCounts', 'parse_day', 'fill_in_day', 'Inge
 # %% ../../notebooks/library/data/13_ingestion.ipynb #b48cd92d
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -27,7 +27,7 @@ from rgg_shared.data.source_files import (
 )
 
 from ..core import Lake, Transaction, UserError, compare_schemas, print_progress
-from .intake import Intake, clear_intake, require_valid_rows, take_in
+from .intake import Intake, clear_intake, explain_times, require_valid_rows, take_in
 from .item_table import merge_items, read_items, write_items
 from .merging import Merged, merge_new_rows
 from .sessions import SessionRules
@@ -86,6 +86,7 @@ class IngestRequest:
     read_again: bool
     drop_missing: bool
     now: datetime | None
+    earliest: datetime
 
 # %% ../../notebooks/library/data/13_ingestion.ipynb #54203db4
 def plan_intake(lake: Lake, path: str, source: Source, taken: dict, again: bool) -> FilePlan | None:
@@ -277,7 +278,9 @@ def ingest_events(tables: Transaction, request: IngestRequest, known: TakenFiles
     if day:
         announce_replacement(lake, day)
     files = plan.to_read if plan and plan.known else None
-    taken = take_in(lake, sources.source_path, source, files, request.rules, request.now)
+    taken = take_in(lake, sources.source_path, source, files, request.rules, request.now, request.earliest)
+    if hint := explain_times(taken.counts):
+        print_progress(hint)
     refuse_empty(lake, sources.source_path, plan, taken)
     if day:
         counts = [row for row in taken.counts if row.day == day]
@@ -322,6 +325,7 @@ def ingest(
     gap_minutes: float = 30,  # pause that ends a session
     max_session_hours: float = 24,  # after which a session ends at the latest
     now: datetime | None = None,  # default: the clock
+    earliest_day: str = "2000-01-01",  # events before it go to the quarantine
     wait_minutes: float = 60,  # how long to wait for another writer of the lake
 ) -> IngestCounts:
     "Merge what is new into `events`, `items` and `quarantine`; raises `UserError` for a faulty source."
@@ -331,5 +335,6 @@ def ingest(
     rules = SessionRules(gap_minutes, max_session_hours, Source.load(source_sql).unique_sessions)
     sources = Sources(path, source_sql, items_path, items_sql)
     replaced = parse_day(replace_day, "replace_day")
-    request = IngestRequest(sources, rules, replaced, read_again, drop_missing, now)
+    earliest = datetime.combine(parse_day(earliest_day, "earliest_day") or date.min, time(), UTC)
+    request = IngestRequest(sources, rules, replaced, read_again, drop_missing, now, earliest)
     return run_ingest(lake, request, wait_minutes)

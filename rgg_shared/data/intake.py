@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['INTAKE', 'Intake', 'read_broken_lines', 'write_broken_lines', 'count_rows', 'read_observation',
-           'take_in', 'clear_intake', 'require_valid_rows']
+           'take_in', 'clear_intake', 'explain_times', 'require_valid_rows']
 
 # %% ../../notebooks/library/data/11_intake.ipynb #3bb939ce
 import uuid
@@ -20,7 +20,7 @@ from .events import to_canonical_events
 from .sessions import SessionRules
 from .source_files import SourceFile
 from .sources import Source, as_user_error, pack_raw_row, read_raw_rows, read_source
-from .validation import UNREADABLE, flag_invalid
+from .validation import EARLIEST, TOO_EARLY, TOO_LATE, UNREADABLE, flag_invalid
 
 # %% ../../notebooks/library/data/11_intake.ipynb #f839bb08
 INTAKE = "_intake"
@@ -61,9 +61,9 @@ def read_broken_lines(spark, path: str, source: Source, files: list[str] | None)
     return to_canonical_events(lines.withColumns(nulls))
 
 # %% ../../notebooks/library/data/11_intake.ipynb #2f5518a2
-def write_broken_lines(lines: DataFrame, rows: DataFrame, folder: str, now: datetime | None) -> DataFrame:
+def write_broken_lines(lines: DataFrame, rows: DataFrame, folder: str) -> DataFrame:
     "Write unreadable lines to `folder`/broken; return `rows` with these in the place of those among them."
-    flagged = flag_invalid(lines, now)
+    flagged = flag_invalid(lines)
     flagged.write.partitionBy("day").parquet(f"{folder}/broken")
     broken = rows.sparkSession.read.schema(flagged.schema).parquet(f"{folder}/broken")
     others = rows.where(~F.col("reason").eqNullSafe(UNREADABLE))
@@ -92,6 +92,7 @@ def take_in(
     files: list[SourceFile] | None,  # those to read, unless the query combines rows of files; None: all
     rules: SessionRules,
     now: datetime | None = None,  # default: the clock
+    earliest: datetime = EARLIEST,  # time of an event
 ) -> Intake:
     "Read and validate new rows of a source; raises `UserError` where its query fails on the data."
     spark, observation = lake.spark, Observation()
@@ -102,7 +103,7 @@ def take_in(
         names, observation = None, Observation()
         found = read_source(spark, path, source, names, observation)
     has_files, has_order = "_raw" in found.columns, "event_order" in found.columns
-    flagged = flag_invalid(to_canonical_events(found, source.path), now, rules, has_order)
+    flagged = flag_invalid(to_canonical_events(found, source.path), now, rules, has_order, earliest)
     with as_user_error(f"{source.path} fails on the data of {path}"):
         flagged.write.partitionBy("day").parquet(f"{folder}/rows")
     rows = spark.read.schema(flagged.schema).parquet(f"{folder}/rows")
@@ -110,7 +111,7 @@ def take_in(
         rows = rows.withColumn("file_id", F.xxhash64(F.lit(path)))
     observed, counts = read_observation(observation, rows), count_rows(rows)
     if sum(row["count"] for row in counts if row.reason == UNREADABLE) != observed["broken"]:
-        rows = write_broken_lines(read_broken_lines(spark, path, source, names), rows, folder, now)
+        rows = write_broken_lines(read_broken_lines(spark, path, source, names), rows, folder)
         counts = count_rows(rows)
     return Intake(rows, observed["rows"], counts, has_order, has_files)
 
@@ -119,6 +120,16 @@ def clear_intake(lake: Lake):
     "Delete the rows of intakes that were merged, or whose process has died."
     fs, to_path = get_filesystem(lake.spark, lake.path(INTAKE))
     fs.delete(to_path(lake.path(INTAKE)), True)
+
+# %% ../../notebooks/library/data/11_intake.ipynb #39ea5af2
+def explain_times(counts: list) -> str:
+    "Return a sentence about the unit of times, if most rows lie in no plausible time; else an empty text."
+    total = sum(row["count"] for row in counts)
+    outside = sum(row["count"] for row in counts if row.reason in (TOO_EARLY, TOO_LATE))
+    if 2 * outside <= total:
+        return ""
+    share = f"{outside:,} of {total:,} rows have a time before the year 2000 or in the future"
+    return f"{share}: are these milliseconds that the SELECT reads as seconds, or the reverse?"
 
 # %% ../../notebooks/library/data/11_intake.ipynb #8a471166
 def require_valid_rows(taken: Intake, path: str, sql: str):
@@ -130,4 +141,7 @@ def require_valid_rows(taken: Intake, path: str, sql: str):
         by_reason[row.reason] = by_reason.get(row.reason, 0) + row["count"]
     worst = sorted(by_reason, key=by_reason.get, reverse=True)[:3]
     reasons = ", ".join(f"{reason} ({by_reason[reason]:,})" for reason in worst)
-    raise UserError(f"Every row of {path} is quarantined: {reasons}. Check {sql}; no table was changed.")
+    hint = f" {explain_times(taken.counts)}".rstrip()
+    raise UserError(
+        f"Every row of {path} is quarantined: {reasons}. Check {sql}; no table was changed.{hint}"
+    )

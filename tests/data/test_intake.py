@@ -4,9 +4,10 @@
 import json
 
 from helpers import write_text
+from pyspark.sql import Row
 
 from rgg_shared.core import Lake
-from rgg_shared.data.intake import clear_intake, take_in
+from rgg_shared.data.intake import clear_intake, explain_times, take_in
 from rgg_shared.data.sessions import SessionRules
 from rgg_shared.data.sources import Source
 
@@ -34,3 +35,13 @@ def test_what_a_select_drops_or_adds_is_counted_and_broken_lines_are_never_lost(
     assert json.loads(taken.rows.where("reason = 'missing item_id'").first().raw)["session_id"] == "2"
     clear_intake(lake)
     assert not list(tmp_path.rglob("*.parquet"))
+
+# %% ../../notebooks/library/data/11_intake.ipynb #b56f95d1
+def test_a_wrong_unit_of_time_is_guessed_only_if_most_rows_have_it():
+    def count(reason, number):
+        return Row(reason=reason, count=number)
+
+    wrong = [count("event_time too early", 5), count("event_time in the future", 1), count(None, 5)]
+    assert explain_times(wrong).startswith("6 of 11 rows have a time before the year 2000 or in the future")
+    assert "milliseconds" in explain_times(wrong)
+    assert explain_times(wrong[1:]) == "" == explain_times([])

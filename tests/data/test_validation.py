@@ -18,6 +18,10 @@ BROKEN = [
     (("s", "m", " ", "view", T), "missing item_id"),
     (("s", "m", "a", "view", None), "missing or unparsable event_time"),
     (("s", "m", "a", "view", "2026-03-08 10:00:00"), "event_time in the future"),
+    (("s", "m", "a", "view", "1970-01-21 12:00:00"), "event_time too early"),
+    (("s", "m", "(not set)", "view", T), "missing item_id"),
+    (("NULL", "NaN", "a", "view", T), "missing session_id"),
+    (("\\N", "undefined", "a", "view", T), "missing session_id"),
     (("s", "m", "a", "refund", T), "unknown event_type"),
     (("s", "m", "a", None, T), "unknown event_type"),
 ]
