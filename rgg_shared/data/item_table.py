@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from ..core import Lake, Transaction, UserError
-from .events import ITEM_COLUMNS, cast_canonical_columns, require_columns
+from .events import ITEM_COLUMNS, cast_canonical_columns, clean_id, require_columns
 from .sources import Source, as_user_error, read_source
 
 # %% ../../notebooks/library/data/10_item_table.ipynb #f8c32c2a
@@ -36,8 +36,7 @@ def read_items(
     found = found.withColumn("file_id", file_id).drop("_raw")
     with as_user_error(source.path):
         items = cast_canonical_columns(found, ITEM_COLUMNS)
-        items = items.withColumn("item_id", F.nullif(F.trim("item_id"), F.lit("")))
-        items = items.dropna(subset="item_id")
+        items = items.withColumn("item_id", clean_id("item_id")).dropna(subset="item_id")
     return keep_latest_rows(items)
 
 # %% ../../notebooks/library/data/10_item_table.ipynb #2933f259

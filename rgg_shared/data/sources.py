@@ -24,7 +24,7 @@ from pyspark.logger import PySparkLogger
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from ..core import Lake, UserError, get_filesystem, resolve_path
+from ..core import Lake, UserError, get_filesystem, is_uri, resolve_path
 
 # %% ../../notebooks/library/data/05_sources.ipynb #f68908d9
 def parse_directives(path: str, lines: list[str]) -> dict[str, str]:
@@ -113,8 +113,18 @@ CORRUPT_COLUMN = "_corrupt_record"
 
 
 def split_paths(path: str) -> list[str]:
-    "Return the paths in a text that separates them by commas."
-    return [resolve_path(part.strip()) for part in path.split(",")]
+    """Return the paths in a text that separates them by commas, as patterns for Spark.
+
+    What exists under the name as it stands is one path, whatever characters are in it."""
+
+    def exists(name: str) -> bool:
+        return not is_uri(name) and Path(resolve_path(name)).exists()
+
+    def as_pattern(name: str) -> str:
+        found = resolve_path(name)
+        return re.sub(r"([\[\]{}*?\\])", r"\\\1", found) if exists(name) else found
+
+    return [as_pattern(part.strip()) for part in ([path] if exists(path) else path.split(","))]
 
 
 def is_directory(spark: SparkSession, path: str) -> bool:

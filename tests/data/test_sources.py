@@ -85,3 +85,14 @@ def test_parameters_that_are_left_out_have_defaults(spark, tmp_path):
     ):
         with pytest.raises(UserError, match=sentence):
             choose_sources(lake, *wrong)
+
+# %% ../../notebooks/library/data/05_sources.ipynb #65cb516e
+def test_any_character_may_stand_in_a_path_that_exists(spark, tmp_path):
+    folder = tmp_path / "a, b [c] {d} *"
+    folder.mkdir()
+    paths = [write_text(folder / name, "a\n1\n") for name in ("x?.csv", "y.csv")]
+    source = Source("a.sql", "csv", "SELECT * FROM raw", {"header": "true"})
+    for path, rows in ((str(folder), 2), (paths[0], 1), (str(tmp_path / "a*"), 2)):
+        assert read_source(spark, path, source).count() == rows
+    other = write_text(tmp_path / "z.csv", "a\n1\n")
+    assert read_source(spark, f"{other}, {other}", source).count() == 2
