@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['app', 'FILE', 'JSON', 'PARALLEL', 'RUN', 'MODEL', 'get_exit_code', 'collect_parameters',
-           'parse_parameters', 'run_and_exit', 'run_command', 'parse_notebook_options', 'find_notebook',
-           'plan_notebook', 'notebook_command', 'repair_command', 'cancel_command', 'load_readable_jobs',
-           'describe_start', 'summarize_job', 'describe_job', 'jobs_command', 'validate_command',
-           'graph_command', 'make_run_table', 'runs_command', 'show_command', 'report_command',
-           'schedule_command', 'serve_command', 'rollback_command', 'main']
+           'parse_parameters', 'run_and_exit', 'run_command', 'parse_notebook_options', 'notebook_command',
+           'repair_command', 'cancel_command', 'load_readable_jobs', 'describe_start', 'summarize_job',
+           'describe_job', 'jobs_command', 'validate_command', 'graph_command', 'make_run_table',
+           'runs_command', 'show_command', 'report_command', 'schedule_command', 'serve_command',
+           'rollback_command', 'main']
 
 # %% ../../notebooks/library/jobs/26_cli.ipynb #d8cc73b5
 import json
@@ -35,13 +35,13 @@ from rgg_shared.jobs.records import (
 from ..core import UserError
 from .labels import STATE_COLOURS
 from .lake_commands import lake_app
-from .planning import JobPlan, end_sentence, plan_job
+from .planning import end_sentence, plan_job, plan_notebook
 from .rules import SUCCEEDED
 from .runner import execute_job, repair_run
 from .schema import check_schema
-from .specification import find_job, jobs_path, load_jobs, unknown_name_error
+from .specification import find_job, jobs_path, load_jobs
 from .terminal import PLAIN_TEXT, Screen, print_conclusion
-from .validation import check_job, check_task_order
+from .validation import check_task_order
 
 # %% ../../notebooks/library/jobs/26_cli.ipynb #2dfcd752
 app = typer.Typer(
@@ -142,28 +142,6 @@ def parse_notebook_options(arguments: list[str]) -> dict[str, str]:
     if len(names) != len(values) or not all(name.startswith("--") for name in names):
         raise UserError(f"{' '.join(arguments)}: write a notebook's parameters as --name value.")
     return collect_parameters((name[2:], value) for name, value in zip(names, values))
-
-
-def find_notebook(notebook: str) -> str:
-    "Return the path of a notebook from its name or path; raises `UserError` where it does not exist."
-    folder = jobs_path().parent
-    named = f"notebooks/{notebook.removesuffix('.ipynb')}.ipynb"
-    for path in (notebook, named):
-        if path.endswith(".ipynb") and (folder / path).is_file():
-            return path
-    known = sorted(path.stem for path in folder.glob("notebooks/*.ipynb"))
-    raise unknown_name_error("notebook", notebook, known)
-
-
-def plan_notebook(notebook: str, parameters: dict[str, str]) -> JobPlan:
-    "Return the plan of a job that runs one notebook; raises `UserError` for mistakes in its parameters."
-    path = find_notebook(notebook)
-    name = Path(path).stem
-    task = {"task_key": name, "notebook_task": {"notebook_path": path, "base_parameters": parameters}}
-    job = {"name": name, "tasks": [task], "max_concurrent_runs": 1000}
-    if mistakes := check_job({name: job}, name, jobs_path().parent):
-        raise UserError(end_sentence(f"{path}: {'; '.join(one.message for one in mistakes)}"))
-    return JobPlan(name, job, {}, jobs_path(), {name: job})
 
 # %% ../../notebooks/library/jobs/26_cli.ipynb #35455221
 @app.command("notebook", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['JobPlan', 'merge_job_parameters', 'end_sentence', 'refuse_mistakes', 'refuse_wrong_types',
-           'refuse_wrong_models', 'plan_job']
+           'refuse_wrong_models', 'plan_job', 'find_notebook', 'plan_notebook']
 
 # %% ../../notebooks/library/jobs/08_planning.ipynb #41bfdd04
 from dataclasses import dataclass, field
@@ -111,3 +111,25 @@ def plan_job(
     if only:
         tasks = [task | {"disabled": False} for task in tasks if task["task_key"] == only]
     return JobPlan(job, settings | {"tasks": tasks}, values, path, jobs)
+
+# %% ../../notebooks/library/jobs/08_planning.ipynb #ee306fb9
+def find_notebook(notebook: str) -> str:
+    "Return the path of a notebook from its name or path; raises `UserError` where it does not exist."
+    folder = jobs_path().parent
+    named = f"notebooks/{notebook.removesuffix('.ipynb')}.ipynb"
+    for path in (notebook, named):
+        if path.endswith(".ipynb") and (folder / path).is_file():
+            return path
+    known = sorted(path.stem for path in folder.glob("notebooks/*.ipynb"))
+    raise unknown_name_error("notebook", notebook, known)
+
+
+def plan_notebook(notebook: str, parameters: dict[str, str]) -> JobPlan:
+    "Return the plan of a job that runs one notebook; raises `UserError` for mistakes in its parameters."
+    path = find_notebook(notebook)
+    name = Path(path).stem
+    task = {"task_key": name, "notebook_task": {"notebook_path": path, "base_parameters": parameters}}
+    job = {"name": name, "tasks": [task], "max_concurrent_runs": 1000}
+    if mistakes := check_job({name: job}, name, jobs_path().parent):
+        raise UserError(end_sentence(f"{path}: {'; '.join(one.message for one in mistakes)}"))
+    return JobPlan(name, job, {}, jobs_path(), {name: job})
