@@ -96,17 +96,19 @@ def misnamed(root):
 
 def library(root):
     "Return the library's notebooks, in their order."
-    return sorted(
-        path for path in root.glob("notebooks/library/*/*.ipynb") if ".ipynb_checkpoints" not in path.parts
-    )
+    return [path for path in notebooks(root) if path.match("notebooks/library/*/*.ipynb")]
+
+
+def notebooks(root):
+    "Return all notebooks, in their order."
+    paths = sorted(root.glob("notebooks/**/*.ipynb"))
+    return [path for path in paths if ".ipynb_checkpoints" not in path.parts]
 
 
 def unusable(root):
     "Return one sentence for each notebook that cannot be read, or lies where none is exported or run."
     library_folder = root / "notebooks/library"
-    for path in sorted(root.glob("notebooks/**/*.ipynb")):
-        if ".ipynb_checkpoints" in path.parts:
-            continue
+    for path in notebooks(root):
         name = path.relative_to(root).as_posix()
         depth = len(path.relative_to(library_folder).parts) if path.is_relative_to(library_folder) else 0
         if depth not in (0, 2):
@@ -119,9 +121,8 @@ def unusable(root):
 
 def build():
     "Clean and export the tree below the working directory."
-    for path in sorted(Path("notebooks").rglob("*.ipynb")):
-        if ".ipynb_checkpoints" not in path.parts:
-            clean(path)
+    for path in notebooks(Path()):
+        clean(path)
     written = set()
     for path in library(Path()):
         written.update(export(path))
@@ -132,12 +133,8 @@ def build():
 
 def snapshot(root):
     "Return `{relative path: bytes}` of everything `build` may touch below `root`."
-    files = [*root.glob("notebooks/**/*.ipynb"), *generated(root)]
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for path in files
-        if ".ipynb_checkpoints" not in path.parts
-    }
+    files = [*notebooks(root), *generated(root)]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
 def untagged(root):

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
         "UserError",
         "cast_parameter",
         "check_choice",
+        "choice_error",
         "did_you_mean",
         "print_progress",
         "refuse_duplicate_keys",

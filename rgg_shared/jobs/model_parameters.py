@@ -93,8 +93,9 @@ def check_element(defaults: dict, given: dict, values: dict, element):
     for names, check in CHECKS.items():
         if defaults.keys() >= set(names):
             check(*(resolve_known(given[name], values, element) for name in names))
-    for name in defaults.keys() & {*POSITIVE, *NOT_NEGATIVE}:
-        check_number(name, cast_parameter(name, resolve_known(given[name], values, element), defaults[name]))
+    for name, default in defaults.items():
+        if name in POSITIVE or name in NOT_NEGATIVE:
+            check_number(name, cast_parameter(name, resolve_known(given[name], values, element), default))
 
 # %% ../../notebooks/library/jobs/06_model_parameters.ipynb #25aa0015
 def check_model_parameters(
@@ -110,9 +111,9 @@ def check_model_parameters(
         if "notebook_task" not in inner:
             continue
         notebook = folder / inner["notebook_task"]["notebook_path"]
+        defaults = read_notebook_defaults(notebook)  # which raises `UserError` where it cannot be read
         if "rgg_shared" not in notebook.read_text(encoding="utf-8"):
             continue
-        defaults = read_notebook_defaults(notebook)
         given = defaults | merge_notebook_parameters(inner, values, defaults)
         place = f"{path}[{index}]"
         try:

@@ -231,13 +231,14 @@ def check_run_job(task: dict, path: str, scope: TaskScope) -> Findings:
         return
     parameters = scope.jobs[name].get("parameters", [])  # of a job that may have mistakes of its own
     declared = [one.get("name") for one in parameters if isinstance(one, dict)]
+    is_readable = not any(check_schema(scope.jobs[name], name))
     for parameter, value in settings.get("job_parameters", {}).items():
         place = f"{path}.job_parameters.{parameter}"
         yield from check_references(value, place, scope)
         if parameter not in declared:
             error = unknown_name_error("parameter", parameter, declared, f"in the job {name}")
             yield Finding(place, str(error))
-        elif not any(check_schema(scope.jobs[name], name)):
+        elif is_readable:
             yield from check_given_parameter(scope.jobs[name], parameter, value, place, scope.folder)
 
 # %% ../../notebooks/library/jobs/07_validation.ipynb #464be63a

@@ -16,7 +16,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
-from ..core import UserError, cast_parameter, check_choice, did_you_mean
+from ..core import UserError, cast_parameter, check_choice, choice_error, did_you_mean
 
 # %% ../../notebooks/library/models/01_table.ipynb #9c445c92
 def setting(default, meaning: str, low=None, high=None, choices: tuple = ()):
@@ -236,8 +236,7 @@ MODELS = {
 def find_model(name: str) -> Model:
     "Return the model of this name. Raises `UserError`, with the names there are, for any other."
     if not isinstance(name, str) or name not in MODELS:
-        near = did_you_mean(str(name).lower(), MODELS)
-        raise UserError(f"`model` is `{name}`, but has to be {', '.join(MODELS)}.{near}")
+        raise choice_error("model", name, MODELS)
     return MODELS[name]
 
 

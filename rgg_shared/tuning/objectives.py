@@ -36,16 +36,18 @@ def choose_search(
     first: str = "",  # JSON: settings of the first trial that differ from the defaults
     metric: str = METRICS[0],
     trials: int = 1,
-) -> tuple[dict, dict]:
-    "Return a search's space and its first trial's settings. Raises `UserError` for what does not fit."
+) -> tuple[dict, dict, dict]:
+    """Return a search's space, Optuna's distributions of it, and its first trial's settings.
+
+    Raises `UserError` for what does not fit."""
     by_table, defaults = search_space(model)
     chosen = parse_json_parameter("space", space, defaults) or by_table
-    distributions(chosen, defaults)
+    searched = distributions(chosen, defaults)
     given = parse_json_parameter("first", first, defaults)
     check_choice("metric", metric, METRICS)
     if trials < 1:
         raise UserError(f"`trials` is {trials}, but a search has at least one.")
-    return chosen, asdict(settings_from(model, given))
+    return chosen, searched, asdict(settings_from(model, given))
 
 # %% ../../notebooks/library/tuning/04_objectives.ipynb #2b152a6d
 def data_digest(

@@ -155,6 +155,15 @@ def test_jobs_that_run_each_other_are_found(right):
     assert write_and_check(file, content) == [expected]
 
 
+def test_a_notebook_that_another_job_lacks_is_a_finding_of_that_job_alone(right):
+    file, content = right
+    content["resources"]["jobs"]["night"]["tasks"][4]["run_job_task"]["job_parameters"]["n"] = "2"
+    (file.parent / "a.ipynb").rename(file.parent / "c.ipynb")
+    places = [one.split(":")[0] for one in write_and_check(file, content)]
+    assert "resources.jobs.day.tasks[0].notebook_task.notebook_path" in places
+    assert not any("run_job_task" in place for place in places)
+
+
 def test_a_circle_is_named_without_the_tasks_behind_it(right):
     file, content = right
     broken = copy.deepcopy(content)
